@@ -1,0 +1,2 @@
+//! grade
+fn main() {}

@@ -1,0 +1,2 @@
+//! The dylib that cells link.
+pub use lathe_prelude::*;

@@ -1,0 +1,122 @@
+//! What the engine promises to the protocol server and to the notebook runner.
+
+use lathe_events::frame::Bundle;
+use std::sync::Arc;
+
+/// Which of the two output streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Stream {
+    /// Jupyter's name of the stream.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
+/// What a running cell shows, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Text as it was printed (any fragment, not only whole lines).
+    Stream {
+        /// Where it was printed.
+        stream: Stream,
+        /// The text, always valid UTF-8.
+        text: String,
+    },
+    /// A picture or other rich content; with an id it can be updated.
+    Display {
+        /// The content.
+        bundle: Bundle,
+        /// The display id.
+        id: Option<String>,
+    },
+    /// New content for a display id.
+    Update {
+        /// The content.
+        bundle: Bundle,
+        /// The display id.
+        id: String,
+    },
+    /// Clear the output of the cell.
+    Clear {
+        /// Only when the next output comes.
+        wait: bool,
+    },
+    /// The value of the cell's last expression.
+    Result {
+        /// The content.
+        bundle: Bundle,
+    },
+}
+
+/// Why a cell failed, in Jupyter's terms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CellError {
+    /// Kind of error: `E0308`, `Panic`, `Error` (an early `?`), `Interrupted`, `ProcessDied`.
+    pub ename: String,
+    /// One line that says what happened.
+    pub evalue: String,
+    /// Lines with ANSI colours.
+    pub traceback: Vec<String>,
+}
+
+/// How a cell ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It ran to its end.
+    Ok,
+    /// It did not compile, panicked, returned an error or killed its process.
+    Error(CellError),
+    /// The user stopped it.
+    Interrupted(CellError),
+}
+
+/// What could stand at the cursor; `start..end` (bytes) is replaced by a match.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Completion {
+    /// Full replacement texts.
+    pub matches: Vec<String>,
+    /// Where the replaced text starts.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+}
+
+/// Stops the running cell; can be called from any thread while [`Engine::execute`] runs.
+#[derive(Clone)]
+pub struct Interrupter(Arc<dyn Fn() + Send + Sync>);
+
+impl Interrupter {
+    /// Wraps the engine's way to stop a cell.
+    pub fn new(stop: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(stop))
+    }
+
+    /// Stops the running cell; does nothing when none runs.
+    pub fn interrupt(&self) {
+        (self.0)();
+    }
+}
+
+/// Runs cells one after the other in one session that keeps its variables.
+pub trait Engine {
+    /// Compiles and runs a cell; what it shows goes to `out` while it runs.
+    fn execute(&mut self, code: &str, out: &mut dyn FnMut(Output)) -> Outcome;
+    /// Completions at byte `cursor` of `code`.
+    fn complete(&mut self, code: &str, cursor: usize) -> Completion;
+    /// Documentation or type of what stands at byte `cursor` of `code`.
+    fn inspect(&mut self, code: &str, cursor: usize) -> Option<Bundle>;
+    /// A handle that stops the running cell from another thread.
+    fn interrupter(&self) -> Interrupter;
+    /// Ends the cell's process.
+    fn shutdown(&mut self);
+}

@@ -1,0 +1,78 @@
+//! One line that a cell's process writes among its prints and that the kernel takes out again.
+//!
+//! `U+001E "LATHE " nonce " " json "\n"`, written in one locked write. The nonce is new for each process and given to it in
+//! [`NONCE_ENV`]; a line with another nonce is ordinary text, so a program that prints a saved log cannot forge a frame.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Starts a frame, anywhere in the stream.
+pub const MARK: &str = "\u{1e}LATHE ";
+/// The environment variable that holds this process's nonce; absent outside our kernel.
+pub const NONCE_ENV: &str = "LATHE_FRAME_NONCE";
+
+/// What a front end shows: the same thing in several formats, keyed by MIME type, the richest that it knows is taken.
+///
+/// Text formats hold a JSON string, binary ones (`image/png`) a base64 string, `application/*json` a JSON value.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// MIME type to content.
+    pub data: Map<String, Value>,
+    /// Jupyter's display metadata, for example `{"image/png": {"width": 640}}`.
+    #[serde(default)]
+    pub metadata: Map<String, Value>,
+}
+
+impl Bundle {
+    /// A bundle of plain text, to which richer formats are added by [`Bundle::with`].
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::default().with("text/plain", text.into())
+    }
+
+    /// The same bundle with one more format.
+    #[must_use]
+    pub fn with(mut self, mime: &str, content: impl Into<Value>) -> Self {
+        self.data.insert(mime.to_owned(), content.into());
+        self
+    }
+}
+
+/// What a cell's process tells the kernel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "frame", rename_all = "snake_case")]
+pub enum Frame {
+    /// Show this below the cell; with an id it can be updated.
+    Display { bundle: Bundle, #[serde(default, skip_serializing_if = "Option::is_none")] id: Option<String> },
+    /// The value of the cell's last expression (Jupyter's `execute_result`).
+    Result { bundle: Bundle },
+    /// Replace what was shown under `id`.
+    Update { bundle: Bundle, id: String },
+    /// Clear the cell's output, now or (`wait`) when the next output comes.
+    Clear { wait: bool },
+    /// A panic on some thread; whether the cell failed is for the kernel to find out. Line and column are 1-based.
+    Panic { message: String, file: String, line: u32, column: u32, backtrace: String },
+    /// Everything this process had printed before this point has been written (answer to a flush request).
+    Flushed,
+}
+
+impl Frame {
+    /// The frame as a line, ready to be written.
+    pub fn encode(&self, nonce: &str) -> String {
+        let json = serde_json::to_string(self).unwrap_or_else(|_| String::from("{\"frame\":\"flushed\"}"));
+        format!("{MARK}{nonce} {json}\n")
+    }
+
+    /// Reads a line back (without or with its newline); `None` for text, foreign frames and damaged ones.
+    ///
+    /// ```
+    /// use lathe_events::frame::{Bundle, Frame};
+    /// let frame = Frame::Display { bundle: Bundle::text("42"), id: None };
+    /// let line = frame.encode("n1");
+    /// assert_eq!(Frame::decode(&line, "n1"), Some(frame));
+    /// assert_eq!(Frame::decode(&line, "n2"), None);
+    /// ```
+    pub fn decode(line: &str, nonce: &str) -> Option<Self> {
+        let rest = line.strip_prefix(MARK)?.strip_prefix(nonce)?.strip_prefix(' ')?;
+        serde_json::from_str(rest.trim_end_matches('\n')).ok()
+    }
+}
