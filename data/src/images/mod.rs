@@ -1,0 +1,5 @@
+//! Generated images with known content.
+
+mod solder;
+
+pub use solder::{Joint, SolderImages, solder_joints};
