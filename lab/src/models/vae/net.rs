@@ -1,0 +1,141 @@
+use dfdx::{
+    nn::Module,
+    shapes::Rank1,
+    tensor::{Gradients, Merge, NoneTape, OwnedTape, Storage, Tape, Tensor, Trace, WithEmptyTape},
+    tensor_ops::{Device, SumTo, TryAdd, TryMul},
+};
+
+use super::Likelihood;
+use crate::{
+    loss::{self, Batch, Loss, scalar},
+    nn::{Linear, Real, collection},
+};
+
+/// `IN -> HIDDEN -> (mean, log variance)` of q(z|x).
+#[derive(Debug, Clone)]
+pub struct Encoder<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: dfdx::shapes::Dtype, D: Storage<E>> {
+    /// First layer, before ReLU.
+    pub hidden: Linear<IN, HIDDEN, E, D>,
+    /// Head for the mean.
+    pub mean: Linear<HIDDEN, LATENT, E, D>,
+    /// Head for the logarithm of the variance.
+    pub log_var: Linear<HIDDEN, LATENT, E, D>,
+}
+collection!(Encoder<IN, HIDDEN, LATENT> { hidden, mean, log_var });
+
+/// `LATENT -> HIDDEN -> IN`, the parameters of p(x|z).
+#[derive(Debug, Clone)]
+pub struct Decoder<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: dfdx::shapes::Dtype, D: Storage<E>> {
+    /// First layer, before ReLU.
+    pub hidden: Linear<LATENT, HIDDEN, E, D>,
+    /// Last layer: means, or logits.
+    pub output: Linear<HIDDEN, IN, E, D>,
+    /// Logarithm of each column's variance, learnt with [`Likelihood::GaussianLearned`] and left alone otherwise.
+    pub noise: Tensor<Rank1<IN>, E, D>,
+}
+collection!(Decoder<IN, HIDDEN, LATENT> { hidden, output; noise });
+
+/// Encoder and decoder.
+#[derive(Debug, Clone)]
+pub struct Vae<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: dfdx::shapes::Dtype, D: Storage<E>> {
+    /// q(z|x).
+    pub encoder: Encoder<IN, HIDDEN, LATENT, E, D>,
+    /// p(x|z).
+    pub decoder: Decoder<IN, HIDDEN, LATENT, E, D>,
+}
+collection!(Vae<IN, HIDDEN, LATENT> { encoder, decoder });
+
+/// Log variances are held in this range: beyond it exp() would end the training by an overflow.
+const LOG_VAR: (f64, f64) = (-12.0, 12.0);
+/// Lowest log variance of a column: keeps a constant column from promising infinite likelihood.
+const NOISE: (f64, f64) = (-8.0, 8.0);
+
+impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: Device<E>>
+    Encoder<IN, HIDDEN, LATENT, E, D>
+{
+    /// Mean and log variance of q(z|x); the tape goes with the mean, what the log variance adds lies on a tape of its own.
+    ///
+    /// # Errors
+    /// The device's error.
+    #[allow(clippy::type_complexity)]
+    pub fn forward<T: Tape<E, D>>(
+        &self,
+        x: Batch<IN, E, D, T>,
+    ) -> Result<(Batch<LATENT, E, D, T>, Batch<LATENT, E, D, T>), D::Err> {
+        let hidden = self.hidden.try_forward(x)?.try_relu()?;
+        let log_var = self.log_var.try_forward(hidden.with_empty_tape())?.try_clamp(LOG_VAR.0, LOG_VAR.1)?;
+        Ok((self.mean.try_forward(hidden)?, log_var))
+    }
+}
+
+impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: Device<E>>
+    Decoder<IN, HIDDEN, LATENT, E, D>
+{
+    /// The decoder's output for latent vectors: means, or logits.
+    ///
+    /// # Errors
+    /// The device's error.
+    pub fn forward<T: Tape<E, D>>(&self, z: Batch<LATENT, E, D, T>) -> Result<Batch<IN, E, D, T>, D::Err> {
+        self.output.try_forward(self.hidden.try_forward(z)?.try_relu()?)
+    }
+
+    /// Log variance of each column under a Gaussian likelihood.
+    fn log_var<T: Tape<E, D>>(&self, likelihood: Likelihood) -> Result<Tensor<Rank1<IN>, E, D, T>, D::Err> {
+        let noise = self.noise.retaped::<T>();
+        match likelihood {
+            Likelihood::Gaussian { sigma } => {
+                noise.try_mul(E::default())?.try_add(scalar::<E>(2.0 * f64::from(sigma).ln()))
+            }
+            _ => noise.try_clamp(NOISE.0, NOISE.1),
+        }
+    }
+}
+
+impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: Device<E>> Vae<IN, HIDDEN, LATENT, E, D> {
+    /// The two parts of −ELBO on tapes: −log p(x|z) for z = mean + exp(log_var / 2) `noise`, and KL(q(z|x) || N(0, I)); each
+    /// summed over columns and averaged over rows.
+    ///
+    /// # Errors
+    /// The device's error.
+    #[allow(clippy::type_complexity)]
+    pub fn losses(
+        &self,
+        x: Batch<IN, E, D>,
+        noise: Batch<LATENT, E, D>,
+        likelihood: Likelihood,
+        grads: Gradients<E, D>,
+    ) -> Result<(Loss<E, D, OwnedTape<E, D>>, Loss<E, D, OwnedTape<E, D>>), D::Err> {
+        let (mean, log_var) = self.encoder.forward(x.clone().traced(grads))?;
+        let z = reparameterise(mean.with_empty_tape(), log_var.with_empty_tape(), noise)?;
+        let output = self.decoder.forward(z)?;
+        let reconstruction = match likelihood {
+            Likelihood::Bernoulli => loss::bce_with_logits(output, x)?,
+            _ => loss::gaussian_nll(output, x, self.decoder.log_var(likelihood)?)?,
+        };
+        Ok((reconstruction, loss::gaussian_kl(mean, log_var)?))
+    }
+
+    /// −log p(x|z) and KL of each row at z = mean.
+    pub(super) fn score(&self, x: Batch<IN, E, D>, likelihood: Likelihood) -> Result<(Vec<E>, Vec<E>), D::Err> {
+        let (mean, log_var) = self.encoder.forward(x.clone())?;
+        let output = self.decoder.forward(mean.clone())?;
+        let terms = match likelihood {
+            Likelihood::Bernoulli => output.try_bce_with_logits(x)?,
+            _ => loss::nll_terms(output, x, self.decoder.log_var(likelihood)?)?,
+        };
+        Ok((rowwise(terms)?, rowwise(loss::kl_terms(mean, log_var)?)?))
+    }
+}
+
+fn rowwise<const N: usize, E: Real, D: Device<E>>(terms: Batch<N, E, D, NoneTape>) -> Result<Vec<E>, D::Err> {
+    Ok(terms.try_sum::<(usize,), _>()?.as_vec())
+}
+
+/// z = mean + exp(log_var / 2) noise.
+fn reparameterise<const N: usize, E: Real, D: Device<E>, T: Tape<E, D> + Merge<T> + Merge<NoneTape>>(
+    mean: Batch<N, E, D, T>,
+    log_var: Batch<N, E, D, T>,
+    noise: Batch<N, E, D>,
+) -> Result<Batch<N, E, D, T>, D::Err> {
+    mean.try_add(log_var.try_mul(scalar::<E>(0.5))?.try_exp()?.try_mul(noise)?)
+}
