@@ -1,0 +1,462 @@
+//! What the kernel decides: which request runs when, and what is answered. No sockets here.
+
+use super::history::History;
+use super::message::{Codec, Message};
+use super::outputs::{OutputBuffer, Published};
+use super::text::{byte_offset, char_offset};
+use super::worker::{Event, Job};
+use super::{Completeness, replies};
+use crate::api::{CellError, Completion, Interrupter, Outcome, Output, Stream};
+use crossbeam_channel::Sender;
+use lathe_events::frame::Bundle;
+use serde_json::{Map, Value, json};
+use std::collections::{HashSet, VecDeque};
+use std::time::Instant;
+
+/// The sockets on which messages leave; requests come from the first two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Channel {
+    Shell,
+    Control,
+    Iopub,
+}
+
+/// A request and where its reply goes.
+struct Request {
+    channel: Channel,
+    message: Message,
+}
+
+/// The cell that has the engine, or waits for its start.
+struct Running {
+    request: Request,
+    code: String,
+    count: u64,
+    silent: bool,
+    stop_on_error: bool,
+    output: OutputBuffer,
+}
+
+enum EngineState {
+    Starting,
+    Ready(Interrupter),
+    Gone(CellError),
+}
+
+pub(super) struct Session {
+    codec: Codec,
+    is_complete: fn(&str) -> Completeness,
+    rust_version: String,
+    jobs: Sender<Job>,
+    engine: EngineState,
+    queue: VecDeque<Request>,
+    running: Option<Running>,
+    /// Completions and inspections; the engine works on the first one when `asking`.
+    asks: VecDeque<Request>,
+    asking: bool,
+    history: History,
+    count: u64,
+    last_note: Option<String>,
+    unknown: HashSet<String>,
+    outbox: Vec<(Channel, Message)>,
+    /// Set once somebody asked the kernel to end.
+    pub(super) ended: bool,
+}
+
+impl Session {
+    pub(super) fn new(
+        codec: Codec,
+        is_complete: fn(&str) -> Completeness,
+        rust_version: String,
+        jobs: Sender<Job>,
+    ) -> Self {
+        let mut session = Self {
+            codec,
+            is_complete,
+            rust_version,
+            jobs,
+            engine: EngineState::Starting,
+            queue: VecDeque::new(),
+            running: None,
+            asks: VecDeque::new(),
+            asking: false,
+            history: History::default(),
+            count: 0,
+            last_note: None,
+            unknown: HashSet::new(),
+            outbox: Vec::new(),
+            ended: false,
+        };
+        session.status("starting", &Map::new());
+        session
+    }
+
+    /// The messages to send, in order.
+    pub(super) fn take_outbox(&mut self) -> Vec<(Channel, Message)> {
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// A message came in.
+    pub(super) fn on_message(&mut self, channel: Channel, message: Message, now: Instant) {
+        let request = Request { channel, message };
+        match request.message.kind() {
+            "execute_request" => {
+                self.queue.push_back(request);
+                self.pump(now);
+            }
+            "complete_request" | "inspect_request" => {
+                self.status("busy", &request.message.header);
+                let free =
+                    matches!(self.engine, EngineState::Ready(_)) && self.running.is_none() && self.queue.is_empty();
+                if free {
+                    self.asks.push_back(request);
+                    self.pump(now);
+                } else {
+                    self.answer_unasked(&request);
+                }
+            }
+            _ => self.answer_at_once(&request, now),
+        }
+    }
+
+    /// Requests that need no engine.
+    fn answer_at_once(&mut self, request: &Request, now: Instant) {
+        self.status("busy", &request.message.header);
+        let message = &request.message;
+        match message.kind() {
+            "kernel_info_request" => self.reply(request, replies::kernel_info(&self.rust_version)),
+            "is_complete_request" => {
+                let answer = (self.is_complete)(message.text("code"));
+                self.reply(request, replies::is_complete(answer));
+            }
+            "history_request" => self.reply(request, replies::history(&self.history, message)),
+            "comm_info_request" => self.reply(request, json!({"status": "ok", "comms": {}})),
+            // There are no comm targets: the front end is told that the other end is closed.
+            "comm_open" => {
+                let content = json!({"comm_id": message.text("comm_id"), "data": {}});
+                self.publish("comm_close", content, &message.header);
+            }
+            "comm_msg" | "comm_close" | "input_reply" => {}
+            "interrupt_request" => {
+                self.interrupt(now);
+                self.reply(request, json!({"status": "ok"}));
+            }
+            "shutdown_request" => {
+                let content = json!({"status": "ok", "restart": message.flag("restart", false)});
+                self.publish("shutdown_reply", content.clone(), &message.header);
+                self.reply(request, content);
+                self.ended = true;
+            }
+            other => {
+                if self.unknown.insert(other.to_owned()) {
+                    eprintln!("lathe-kernel: messages of type {other:?} are not supported; ignored");
+                }
+            }
+        }
+        self.idle(&request.message.header);
+    }
+
+    /// Stops the running cell; the cells behind it are aborted when it ends.
+    pub(super) fn interrupt(&mut self, now: Instant) {
+        if self.running.is_none() {
+            return;
+        }
+        match &self.engine {
+            EngineState::Ready(interrupter) => {
+                // Stopping may take a while (the compiler, then the process); the sockets must not wait for it.
+                let interrupter = interrupter.clone();
+                let spawned =
+                    std::thread::Builder::new().name("interrupt".into()).spawn(move || interrupter.interrupt());
+                if let Err(error) = spawned {
+                    eprintln!("lathe-kernel: cannot interrupt: {error}");
+                }
+            }
+            _ => {
+                let cause = error("Interrupted", "interrupted before the cell was started", &[]);
+                self.finish(Outcome::Interrupted(cause), now);
+                self.pump(now);
+            }
+        }
+    }
+
+    /// The engine has something to say.
+    pub(super) fn on_event(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Note(note) => {
+                self.last_note = Some(note);
+                self.show_note(now);
+            }
+            Event::Started(Ok(interrupter)) => {
+                self.engine = EngineState::Ready(interrupter);
+                if let Some(running) = &self.running {
+                    self.send_job(Job::Execute(running.code.clone()), now);
+                } else {
+                    self.pump(now);
+                }
+            }
+            Event::Started(Err(reason)) => {
+                eprintln!("lathe-kernel: the engine did not start: {reason}");
+                let hint = ["Nothing was run. Correct the cause, then restart the kernel (menu Kernel, Restart)."];
+                self.engine_gone(error("EngineNotStarted", &reason, &hint), now);
+            }
+            Event::Output(output) => {
+                if let Some(running) = &mut self.running {
+                    let mut out = Vec::new();
+                    running.output.push(output, now, &mut out);
+                    self.publish_outputs(out);
+                }
+            }
+            Event::Done(outcome) => {
+                self.finish(outcome, now);
+                self.pump(now);
+            }
+            Event::Completed(completion) => self.answer_ask(|message| completion_reply(message, &completion), now),
+            Event::Inspected(found) => self.answer_ask(|_| inspection_reply(found.as_ref()), now),
+            Event::Crashed(text) => {
+                let evalue = format!("a fault inside the kernel: {text}");
+                let hint =
+                    ["This is not your mistake. The variables are lost: restart the kernel (menu Kernel, Restart)."];
+                self.engine_gone(error("KernelFault", &evalue, &hint), now);
+            }
+            Event::Stopped => {
+                if !matches!(self.engine, EngineState::Gone(_)) {
+                    self.engine_gone(error("KernelFault", "the engine has ended", &["Restart the kernel."]), now);
+                }
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub(super) fn tick(&mut self, now: Instant) {
+        if let Some(running) = &mut self.running {
+            let mut out = Vec::new();
+            running.output.tick(now, &mut out);
+            self.publish_outputs(out);
+        }
+    }
+
+    /// When [`Session::tick`] has something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.running.as_ref().and_then(|running| running.output.due())
+    }
+
+    /// Is the engine at work, so that it would not hear that it should end?
+    pub(super) fn is_busy(&self) -> bool {
+        self.running.is_some() || self.asking || matches!(self.engine, EngineState::Starting)
+    }
+
+    /// Gives the engine the next thing to do, when it is free: cells before questions.
+    fn pump(&mut self, now: Instant) {
+        while self.running.is_none() && !self.asking {
+            if let Some(request) = self.queue.pop_front() {
+                for ask in std::mem::take(&mut self.asks) {
+                    self.answer_unasked(&ask);
+                }
+                self.begin(request, now);
+            } else if let Some(ask) = self.asks.front() {
+                let code = ask.message.text("code").to_owned();
+                let cursor = ask.message.number("cursor_pos").and_then(|n| usize::try_from(n).ok());
+                let cursor = byte_offset(&code, cursor.unwrap_or(usize::MAX));
+                let job = match ask.message.kind() {
+                    "complete_request" => Job::Complete(code, cursor),
+                    _ => Job::Inspect(code, cursor),
+                };
+                self.asking = true;
+                self.send_job(job, now);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn begin(&mut self, request: Request, now: Instant) {
+        let message = &request.message;
+        let silent = message.flag("silent", false);
+        let stored = !silent && message.flag("store_history", true);
+        let stop_on_error = message.flag("stop_on_error", true);
+        let Some(code) = message.content.get("code").and_then(Value::as_str).map(str::to_owned) else {
+            self.status("busy", &request.message.header.clone());
+            self.reply(
+                &request,
+                error_reply(&error("BadRequest", "an execute_request without `code`", &[]), self.count),
+            );
+            return self.idle(&request.message.header);
+        };
+        let header = message.header.clone();
+        self.status("busy", &header);
+        if code.trim().is_empty() {
+            self.reply(&request, ok_reply(self.count));
+            return self.idle(&header);
+        }
+        let count = self.count + 1;
+        if stored {
+            self.count = count;
+            self.history.add(count, &code);
+        }
+        if !silent {
+            self.publish("execute_input", json!({"code": code, "execution_count": count}), &header);
+        }
+        let job = Job::Execute(code.clone());
+        let output = OutputBuffer::new(count);
+        self.running = Some(Running { request, code, count, silent, stop_on_error, output });
+        match &self.engine {
+            EngineState::Ready(_) => self.send_job(job, now),
+            EngineState::Starting => self.show_note(now),
+            EngineState::Gone(reason) => self.finish(Outcome::Error(reason.clone()), now),
+        }
+    }
+
+    fn send_job(&mut self, job: Job, now: Instant) {
+        if self.jobs.send(job).is_err() {
+            self.engine_gone(error("KernelFault", "the engine has ended", &["Restart the kernel."]), now);
+        }
+    }
+
+    fn finish(&mut self, outcome: Outcome, now: Instant) {
+        let Some(running) = &mut self.running else { return };
+        let mut out = Vec::new();
+        running.output.finish(now, &mut out);
+        self.publish_outputs(out);
+        let Some(Running { request, count, silent, stop_on_error, output, .. }) = self.running.take() else { return };
+        if let Some(result) = &output.result {
+            self.history.set_output(count, result);
+        }
+        let failed = match outcome {
+            Outcome::Ok => {
+                self.reply(&request, ok_reply(count));
+                false
+            }
+            Outcome::Error(cause) | Outcome::Interrupted(cause) => {
+                if !silent {
+                    let content = json!({"ename": cause.ename, "evalue": cause.evalue, "traceback": cause.traceback});
+                    self.publish("error", content, &request.message.header);
+                }
+                self.reply(&request, error_reply(&cause, count));
+                true
+            }
+        };
+        self.idle(&request.message.header);
+        if failed && stop_on_error && !silent {
+            self.abort_queue();
+        }
+    }
+
+    /// The cells that were sent along with a failed one are not run.
+    fn abort_queue(&mut self) {
+        for request in std::mem::take(&mut self.queue) {
+            self.status("busy", &request.message.header);
+            let mut content =
+                error_reply(&error("Aborted", "not run: an earlier cell failed or was stopped", &[]), self.count);
+            content["status"] = "aborted".into();
+            self.reply(&request, content);
+            self.idle(&request.message.header);
+        }
+    }
+
+    fn engine_gone(&mut self, reason: CellError, now: Instant) {
+        self.engine = EngineState::Gone(reason.clone());
+        self.asking = false;
+        for ask in std::mem::take(&mut self.asks) {
+            self.answer_unasked(&ask);
+        }
+        self.finish(Outcome::Error(reason), now);
+        self.pump(now);
+    }
+
+    /// While the engine starts, the waiting cell shows how far it is.
+    fn show_note(&mut self, now: Instant) {
+        if let (Some(running), EngineState::Starting) = (&mut self.running, &self.engine)
+            && let Some(note) = self.last_note.take()
+        {
+            let mut out = Vec::new();
+            running.output.push(Output::Stream { stream: Stream::Stderr, text: format!("{note}\n") }, now, &mut out);
+            self.publish_outputs(out);
+        }
+    }
+
+    fn answer_ask(&mut self, content: impl FnOnce(&Message) -> Value, now: Instant) {
+        self.asking = false;
+        if let Some(ask) = self.asks.pop_front() {
+            self.reply(&ask, content(&ask.message));
+            self.idle(&ask.message.header);
+        }
+        self.pump(now);
+    }
+
+    fn answer_unasked(&mut self, ask: &Request) {
+        let content = match ask.message.kind() {
+            "complete_request" => replies::no_completion(&ask.message),
+            _ => replies::not_found(),
+        };
+        self.reply(ask, content);
+        self.idle(&ask.message.header);
+    }
+
+    fn publish_outputs(&mut self, outputs: Vec<Published>) {
+        let Some(running) = self.running.as_ref().filter(|running| !running.silent) else { return };
+        let parent = running.request.message.header.clone();
+        for (kind, content) in outputs {
+            self.publish(kind, content, &parent);
+        }
+    }
+
+    fn status(&mut self, state: &str, parent: &Map<String, Value>) {
+        self.publish("status", json!({"execution_state": state}), parent);
+    }
+
+    /// Idle for this request; when a cell still runs, front ends that watch only the last status are reminded of it.
+    fn idle(&mut self, parent: &Map<String, Value>) {
+        self.status("idle", parent);
+        if let Some(running) = &self.running {
+            let parent = running.request.message.header.clone();
+            self.status("busy", &parent);
+        }
+    }
+
+    fn publish(&mut self, kind: &str, content: Value, parent: &Map<String, Value>) {
+        let mut message = self.codec.message(kind, content, parent);
+        message.identities = vec![format!("lathe.{kind}").into_bytes()];
+        self.outbox.push((Channel::Iopub, message));
+    }
+
+    fn reply(&mut self, request: &Request, content: Value) {
+        let kind = request.message.kind().replace("_request", "_reply");
+        let mut message = self.codec.message(&kind, content, &request.message.header);
+        message.identities.clone_from(&request.message.identities);
+        self.outbox.push((request.channel, message));
+    }
+}
+
+fn error(ename: &str, evalue: &str, further: &[&str]) -> CellError {
+    let mut traceback = vec![format!("\u{1b}[1;31m{ename}\u{1b}[0m: {evalue}")];
+    traceback.extend(further.iter().map(|&line| line.to_owned()));
+    CellError { ename: ename.to_owned(), evalue: evalue.to_owned(), traceback }
+}
+
+fn ok_reply(count: u64) -> Value {
+    json!({"status": "ok", "execution_count": count, "payload": [], "user_expressions": {}})
+}
+
+fn error_reply(error: &CellError, count: u64) -> Value {
+    let CellError { ename, evalue, traceback } = error;
+    json!({"status": "error", "execution_count": count, "ename": ename, "evalue": evalue, "traceback": traceback,
+        "payload": [], "user_expressions": {}})
+}
+
+fn completion_reply(request: &Message, completion: &Completion) -> Value {
+    let code = request.text("code");
+    json!({
+        "status": "ok",
+        "matches": completion.matches,
+        "cursor_start": char_offset(code, completion.start),
+        "cursor_end": char_offset(code, completion.end),
+        "metadata": {},
+    })
+}
+
+fn inspection_reply(found: Option<&Bundle>) -> Value {
+    match found {
+        Some(Bundle { data, metadata }) => json!({"status": "ok", "found": true, "data": data, "metadata": metadata}),
+        None => replies::not_found(),
+    }
+}

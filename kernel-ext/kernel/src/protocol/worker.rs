@@ -1,0 +1,86 @@
+//! The thread on which the engine lives.
+
+use super::StartEngine;
+use crate::api::{Completion, Engine, Interrupter, Outcome, Output};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use lathe_events::frame::Bundle;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// What the engine is asked to do.
+#[derive(Debug)]
+pub(super) enum Job {
+    Execute(String),
+    Complete(String, usize),
+    Inspect(String, usize),
+    Shutdown,
+}
+
+/// What it answers, in order.
+pub(super) enum Event {
+    /// Something for the user to read while the engine starts.
+    Note(String),
+    Started(Result<Interrupter, String>),
+    Output(Output),
+    Done(Outcome),
+    Completed(Completion),
+    Inspected(Option<Bundle>),
+    /// A fault of the kernel itself: the engine is gone.
+    Crashed(String),
+    Stopped,
+}
+
+/// Events in flight; a cell that prints faster than we send has to wait.
+const CAPACITY: usize = 1024;
+
+/// Starts the engine's thread. `wake` is called after each event, from that thread.
+pub(super) fn spawn(
+    start: StartEngine,
+    wake: Arc<dyn Fn() + Send + Sync>,
+) -> std::io::Result<(Sender<Job>, Receiver<Event>)> {
+    let (jobs, todo) = unbounded();
+    let (events, receiver) = bounded(CAPACITY);
+    let send = move |event| {
+        // Nobody listens any more once the server has ended.
+        let sent = events.send(event).is_ok();
+        wake();
+        sent
+    };
+    // Compiler front ends recurse deeply.
+    std::thread::Builder::new().name("engine".into()).stack_size(64 << 20).spawn(move || {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(start, &todo, &send))) {
+            send(Event::Crashed(panic_text(panic.as_ref())));
+        }
+        send(Event::Stopped);
+    })?;
+    Ok((jobs, receiver))
+}
+
+fn work(start: StartEngine, todo: &Receiver<Job>, send: &dyn Fn(Event) -> bool) {
+    let mut engine: Box<dyn Engine> = match start(&mut |note| _ = send(Event::Note(note))) {
+        Ok(engine) => engine,
+        Err(reason) => {
+            send(Event::Started(Err(reason)));
+            return;
+        }
+    };
+    send(Event::Started(Ok(engine.interrupter())));
+    for job in todo {
+        let answer = match job {
+            Job::Execute(code) => Event::Done(engine.execute(&code, &mut |output| _ = send(Event::Output(output)))),
+            Job::Complete(code, cursor) => Event::Completed(engine.complete(&code, cursor)),
+            Job::Inspect(code, cursor) => Event::Inspected(engine.inspect(&code, cursor)),
+            Job::Shutdown => break,
+        };
+        if !send(answer) {
+            break;
+        }
+    }
+    engine.shutdown();
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("unknown reason").to_owned()
+}
