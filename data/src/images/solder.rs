@@ -213,6 +213,7 @@ fn draw(joint: Joint, mut draws: Draws, grain: impl Fn(usize) -> Draws) -> (Vec<
         height: draws.between(0.85, 1.1),
         shine: draws.between(0.85, 1.0),
     };
+    let healthy = (fillet.height, fillet.shine);
     let turn = match joint {
         Joint::Insufficient => {
             fillet.half_x *= mix(0.85, 0.45, severity);
@@ -231,8 +232,16 @@ fn draw(joint: Joint, mut draws: Draws, grain: impl Fn(usize) -> Draws) -> (Vec<
         _ => 0.03 * draws.normal(),
     };
     (fillet.sin, fillet.cos) = libm::sincos(turn);
-    let other =
-        Fillet { x: neighbour_x, half_x: pad.0 - 1.0, half_y: pad.1 - 1.0, y: centre.1, cos: 1.0, sin: 0.0, ..fillet };
+    let other = Fillet {
+        x: neighbour_x,
+        y: centre.1,
+        half_x: pad.0 - 1.0,
+        half_y: pad.1 - 1.0,
+        cos: 1.0,
+        sin: 0.0,
+        height: healthy.0,
+        shine: healthy.1,
+    };
     let bridge = (joint == Joint::Bridge).then(|| Fillet {
         x: (centre.0 + neighbour_x) / 2.0,
         y: centre.1 + draws.between(-4.5, 4.5),

@@ -13,8 +13,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PlantConfig {
-    /// The exogenous world: weather, orders, parts, noise. Same seed, same plant, on every machine.
+    /// The year the plant lives through: weather, orders, spare parts, noise. Same seed, same data, on every computer.
     pub seed: u64,
+    /// The presses themselves: offsets of their sensors and how fast they wear. Two seeds of one fleet are two possible years of
+    /// the same plant, so what was learnt from one can be used in the other; another fleet is another plant.
+    pub fleet: u64,
     /// Number of presses, 1 to 64.
     pub machines: usize,
     /// Length in days, 1 to 3660, from Monday 2024-01-01 00:00 UTC.
@@ -37,6 +40,7 @@ impl Default for PlantConfig {
     fn default() -> Self {
         Self {
             seed: 7,
+            fleet: 1,
             machines: 3,
             days: 365,
             overhaul_every_days: Some(90.0),

@@ -53,7 +53,7 @@ pub(crate) fn symptom(wear: f64) -> f64 {
     x * x
 }
 
-/// Properties of one press that never change.
+/// Properties of one press that never change: keyed by the fleet, not by the seed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Build {
     pub temperature: f64,
@@ -65,7 +65,7 @@ pub(crate) struct Build {
 
 impl Build {
     fn new(config: &PlantConfig, machine: usize) -> Self {
-        let mut draws = Noise::new(config.seed, stream::MACHINE, machine as u64).at(0);
+        let mut draws = Noise::new(config.fleet, stream::MACHINE, machine as u64).at(0);
         Self {
             temperature: 1.5 * draws.normal(),
             pressure: 1.0 * draws.normal(),

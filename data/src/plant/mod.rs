@@ -35,7 +35,8 @@
 //! maintenance: Moubray 1997). A failure stops the press for 30/18/12 h ± 25 %; only the broken part is replaced. An overhaul takes
 //! 6 h and replaces all three. At the start parts have used a random 0 to 50 % of their lives.
 //!
-//! **Readings** of a running press (b, h, s: symptoms x of bearing, heater, seal; each press has its own offsets):
+//! **Readings** of a running press (b, h, s: symptoms x of bearing, heater, seal; each press of a fleet has its own
+//! offsets: 1.5 °C, 1 bar, 8 %, 1 A):
 //! - temperature, °C: the mould follows `set point + 0.12 (a - 23) + 2.5 (u - 0.65) - 9 h (0.4 + 0.6 u) + 1.2 b` with a lag of
 //!   40 min; noise 0.7 (1 + 0.5 h)
 //! - pressure, bar: `p - 4 (u - 0.65) - 9 s (0.5 + 0.5 u)`, noise 0.9 (1 + 1.2 s)
@@ -68,7 +69,7 @@ pub use observed::{HourlyReading, MachineRecord, Observed, STEADY_MINUTES};
 pub use outside::{Outside, Product};
 pub use sensors::{Channel, SensorFault, SensorFaultKind};
 pub use truth::{Failure, RemainingLife, Truth};
-pub use windows::{Scaler, WindowRow, WindowSpec, Windows};
+pub use windows::{Scaler, SensorWindows, WindowRow, WindowSpec};
 pub use world::{Action, ObservedView, Production, UNITS_PER_HOUR, World};
 
 use rayon::prelude::*;

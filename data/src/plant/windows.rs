@@ -52,10 +52,10 @@ pub struct WindowRow {
 /// Windows of `LEN` steps and `CH` sensors. The widths are part of the type:
 ///
 /// ```
-/// use data::plant::{Channel, Plant, PlantConfig, WindowSpec, Windows};
+/// use data::plant::{Channel, Plant, PlantConfig, WindowSpec, SensorWindows};
 /// use dfdx::prelude::*;
 /// let plant = Plant::simulate(&PlantConfig { days: 20, ..PlantConfig::default() })?;
-/// let windows: Windows<24, 4> = Windows::cut(plant.observed(), Channel::ALL, &WindowSpec::default())?;
+/// let windows: SensorWindows<24, 4> = SensorWindows::cut(plant.observed(), Channel::ALL, &WindowSpec::default())?;
 /// let dev = Cpu::default();
 /// let rows: Tensor<(usize, Const<96>), f32, Cpu> = windows.flat(&dev)?; // for a VAE
 /// let steps: Tensor<(usize, Const<24>, Const<4>), f32, Cpu> = windows.sequences(&dev)?; // for an LSTM
@@ -66,9 +66,9 @@ pub struct WindowRow {
 /// A wrong width does not compile:
 ///
 /// ```compile_fail
-/// use data::plant::Windows;
+/// use data::plant::SensorWindows;
 /// use dfdx::prelude::*;
-/// fn wrong(windows: &Windows<24, 4>) -> Tensor<(usize, Const<100>), f32, Cpu> {
+/// fn wrong(windows: &SensorWindows<24, 4>) -> Tensor<(usize, Const<100>), f32, Cpu> {
 ///     windows.flat(&Cpu::default()).unwrap() // 24 * 4 is 96
 /// }
 /// # fn main() { let _ = wrong as fn(&_) -> _; }
@@ -77,7 +77,7 @@ pub struct WindowRow {
 /// Windows touch no hour in which the machine stood still or was warming up. A short gap (up to 6 h) is filled with
 /// the last value before it, a longer one drops the window.
 #[derive(Clone, Debug)]
-pub struct Windows<const LEN: usize, const CH: usize> {
+pub struct SensorWindows<const LEN: usize, const CH: usize> {
     spec: WindowSpec,
     channels: [Channel; CH],
     /// Row after row, step after step, channel after channel.
@@ -113,7 +113,7 @@ fn fill<const CH: usize>(steps: &[HourlyReading], channels: [Channel; CH], minut
     Some(values)
 }
 
-impl<const LEN: usize, const CH: usize> Windows<LEN, CH> {
+impl<const LEN: usize, const CH: usize> SensorWindows<LEN, CH> {
     /// Cuts the record of every machine into windows, ordered by machine and time.
     ///
     /// # Errors
@@ -289,9 +289,9 @@ fn label(spec: &WindowSpec, log: &[LogEntry], machine: usize, start: u32, end: u
 /// Mean and standard deviation of each channel, fitted on training data and then frozen.
 ///
 /// ```
-/// use data::plant::{Channel, Plant, PlantConfig, Scaler, WindowSpec, Windows};
+/// use data::plant::{Channel, Plant, PlantConfig, Scaler, WindowSpec, SensorWindows};
 /// let plant = Plant::simulate(&PlantConfig { days: 90, ..PlantConfig::default() })?;
-/// let all: Windows<24, 4> = Windows::cut(plant.observed(), Channel::ALL, &WindowSpec::default())?;
+/// let all: SensorWindows<24, 4> = SensorWindows::cut(plant.observed(), Channel::ALL, &WindowSpec::default())?;
 /// let (train, test) = all.split_at_day(60);
 /// let scaler = Scaler::fit(&train);
 /// let (train, test) = (scaler.transform(&train), scaler.transform(&test));
@@ -309,7 +309,7 @@ pub struct Scaler<const CH: usize> {
 
 impl<const CH: usize> Scaler<CH> {
     /// Fits on these windows only: give it the training part. Without windows it changes nothing.
-    pub fn fit<const LEN: usize>(windows: &Windows<LEN, CH>) -> Self {
+    pub fn fit<const LEN: usize>(windows: &SensorWindows<LEN, CH>) -> Self {
         let n = (windows.len() * LEN) as f64;
         if n == 0.0 {
             return Self { mean: [0.0; CH], std: [1.0; CH] };
@@ -335,21 +335,21 @@ impl<const CH: usize> Scaler<CH> {
     }
 
     /// Standardised windows: `(x - mean) / std`.
-    pub fn transform<const LEN: usize>(&self, windows: &Windows<LEN, CH>) -> Windows<LEN, CH> {
+    pub fn transform<const LEN: usize>(&self, windows: &SensorWindows<LEN, CH>) -> SensorWindows<LEN, CH> {
         let mut scaled = windows.clone();
         self.apply(&mut scaled.values);
         scaled
     }
 
     /// Back to units: `x * std + mean`.
-    pub fn inverse<const LEN: usize>(&self, windows: &Windows<LEN, CH>) -> Windows<LEN, CH> {
+    pub fn inverse<const LEN: usize>(&self, windows: &SensorWindows<LEN, CH>) -> SensorWindows<LEN, CH> {
         let mut values = windows.clone();
         values.values.iter_mut().enumerate().for_each(|(i, v)| *v = *v * self.std[i % CH] + self.mean[i % CH]);
         values
     }
 
     /// One standardised window from hourly readings, as a policy sees them; `None` when they are not a whole, steady window (fewer
-    /// than `LEN`, a stop or warm-up within, a long gap). The same values as [`Windows::cut`] and [`transform`](Self::transform).
+    /// than `LEN`, a stop or warm-up within, a long gap). The same values as [`SensorWindows::cut`] and [`transform`](Self::transform).
     pub fn window<const LEN: usize>(&self, readings: &[HourlyReading], channels: [Channel; CH]) -> Option<Vec<f32>> {
         let last = readings.len().checked_sub(LEN)?;
         let mut values = fill(&readings[last..], channels, 60)?;
