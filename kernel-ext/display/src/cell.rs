@@ -1,0 +1,124 @@
+//! Hooks inside the process that runs cells: panics, interrupts, flushing.
+//!
+//! The kernel calls [`init`] once per process and [`begin`] before each cell; a learner's own loop calls [`check`].
+
+use std::io::{Read, Write};
+use std::mem::ManuallyDrop;
+use std::os::fd::FromRawFd;
+use std::sync::Once;
+use std::time::Duration;
+
+use lathe_events::frame::Frame;
+use lathe_events::interrupt;
+
+use crate::out::{self, Place};
+
+/// The environment variable with two inherited file descriptors, `"r,w"`: a byte read from `r` asks for a flush of std's
+/// stdout, which is answered by a byte on `w`.
+pub const FLUSH_FDS_ENV: &str = "LATHE_FLUSH_FDS";
+
+/// Prepares this process for cells: fonts, panic hook, SIGINT handler, flushing. Safe to call again, and outside a kernel
+/// (where it leaves hooks and signals alone).
+pub fn init() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        crate::font::register();
+        if out::place() == Place::Kernel {
+            std::panic::set_hook(Box::new(report_panic));
+            // Not fatal when it fails: text then only appears at newlines and at the cell's end.
+            let _ = std::thread::Builder::new().name("lathe-flush".into()).spawn(flush_forever);
+            if let Some((ask, answer)) = std::env::var(FLUSH_FDS_ENV).ok().as_deref().and_then(parse_fds) {
+                let _ = std::thread::Builder::new().name("lathe-flush-ask".into()).spawn(move || answer_flushes(ask, answer));
+            }
+        }
+        if matches!(out::place(), Place::Kernel | Place::Evcxr) {
+            handle_sigint();
+        }
+    });
+}
+
+/// Forgets an interrupt that came while nothing ran; the kernel calls it before each cell.
+pub fn begin() {
+    interrupt::clear();
+}
+
+/// Stops the cell here when the user has pressed "interrupt"; variables keep their values. For loops of your own:
+///
+/// ```
+/// for step in 0..1_000 {
+///     display::check();
+///     // a long step
+///     # let _ = step;
+/// }
+/// ```
+pub fn check() {
+    if interrupt::requested() {
+        // Not a panic: no hook runs, destructors do.
+        std::panic::resume_unwind(Box::new(interrupt::Interrupted));
+    }
+}
+
+fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
+    let payload = info.payload();
+    let message = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| String::from("a panic without a message"));
+    let (file, line, column) =
+        info.location().map_or((String::new(), 0, 0), |at| (at.file().to_owned(), at.line(), at.column()));
+    // Symbolising a stack takes seconds with a library of this size, so it is only made on request.
+    let wanted = std::env::var_os("LATHE_BACKTRACE").is_some();
+    let backtrace = if wanted { std::backtrace::Backtrace::force_capture().to_string() } else { String::new() };
+    out::send(&Frame::Panic { message, file, line, column, backtrace });
+}
+
+fn flush_forever() {
+    loop {
+        std::thread::sleep(Duration::from_millis(100));
+        let _ = std::io::stdout().flush();
+    }
+}
+
+/// `"r,w"`, both non-negative.
+pub(crate) fn parse_fds(text: &str) -> Option<(i32, i32)> {
+    let (ask, answer) = text.split_once(',')?;
+    let (ask, answer) = (ask.trim().parse().ok()?, answer.trim().parse().ok()?);
+    (ask >= 0 && answer >= 0).then_some((ask, answer))
+}
+
+pub(crate) fn answer_flushes(ask: i32, answer: i32) {
+    // SAFETY: the kernel made these descriptors for this thread alone; they are only borrowed (never closed here), so a
+    // wrong number gives an error on read or write and nothing worse.
+    let (mut ask, mut answer) =
+        unsafe { (ManuallyDrop::new(std::fs::File::from_raw_fd(ask)), ManuallyDrop::new(std::fs::File::from_raw_fd(answer))) };
+    let mut byte = [0];
+    loop {
+        match ask.read(&mut byte) {
+            Ok(1) => {
+                let _ = std::io::stdout().flush();
+                if answer.write_all(&byte).is_err() {
+                    return;
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            _ => return,
+        }
+    }
+}
+
+extern "C" fn on_sigint(_: libc::c_int) {
+    interrupt::request();
+}
+
+fn handle_sigint() {
+    // SAFETY: the handler only stores to an atomic, which is async-signal-safe; the struct is fully initialised by zeroing
+    // and the three fields set here; SA_RESTART keeps system calls of other threads from failing with EINTR.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_sigint as extern "C" fn(libc::c_int) as usize;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigemptyset(&mut action.sa_mask);
+        libc::sigaction(libc::SIGINT, &action, std::ptr::null_mut());
+    }
+}
