@@ -116,6 +116,7 @@ pub fn run(checks: impl FnOnce(&mut Checks)) {
         *LAST_PANIC.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some((message, place));
     }));
     let mut checks_out = Checks { out: verdict_pipe(descriptor), nonce: nonce.to_string() };
+    checks_out.send(&[("kind", "started")], None);
     checks(&mut checks_out);
     checks_out.send(&[("kind", "done")], None);
 }

@@ -79,13 +79,15 @@ pub(crate) fn compile(program: &str, about: &Path, folder: &Path, link: &Link) -
     let out = folder.join("program");
     let mut rustc = link.rustc();
     rustc
-        .args(["--edition", "2024", "--crate-name", "exercise", "--error-format", "json", "-C", "debuginfo=0"])
+        .args(["--crate-name", "exercise", "--error-format", "json", "-C", "debuginfo=0"])
         .arg("-o")
         .arg(&out)
         .arg(&main);
-    if let Some(prelude) = link.prelude {
-        rustc.args(&prelude.arguments);
-    }
+    // The prelude's flags say the edition too.
+    match link.prelude {
+        Some(prelude) => rustc.args(&prelude.arguments),
+        None => rustc.args(["--edition", "2024"]),
+    };
     let done = sandbox::run(rustc, Limits::RUSTC, None)?;
     if done.end == End::TimedOut {
         return Err(GradeError::CompileTime { file: about.into(), seconds: Limits::RUSTC.wall.as_secs() });

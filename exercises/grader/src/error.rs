@@ -73,6 +73,17 @@ pub enum GradeError {
         /// What is wrong.
         problem: String,
     },
+    /// The compiled answer did not come as far as its first line.
+    #[error(
+        "the compiled answer did not start ({end}): {said}\nis the disk full, the temporary folder mounted noexec, or \
+         the toolchain updated since `lathe-kernel prepare`?"
+    )]
+    NotStarted {
+        /// How it ended.
+        end: String,
+        /// What it said.
+        said: String,
+    },
     /// rustc took too long.
     #[error("rustc did not finish {file} in {seconds} s and was stopped; is there a constant that computes for ever?")]
     CompileTime {

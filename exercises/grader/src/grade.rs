@@ -10,7 +10,7 @@ use crate::verdict::{State, Verdict, overall, parts};
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use std::{env, fs};
 
@@ -44,7 +44,7 @@ impl Link<'_> {
 /// Grades answers; asks for the prelude at most once.
 #[derive(Default)]
 pub struct Grader {
-    prelude: OnceLock<Prelude>,
+    prelude: Mutex<Option<Arc<Prelude>>>,
 }
 
 impl Grader {
@@ -59,7 +59,11 @@ impl Grader {
     /// Only for what is not the answer's fault: a missing file or compiler, an unprepared prelude, a broken exercise.
     pub fn grade(&self, catalogue: &Catalogue, exercise: &Exercise, answer: &Path) -> Result<Verdict, GradeError> {
         let start = Instant::now();
-        let read = |path: &Path| fs::read_to_string(path).map_err(GradeError::io("read", path));
+        // What is not UTF-8 is rustc's to complain about.
+        let read = |path: &Path| {
+            let bytes = fs::read(path).map_err(GradeError::io("read", path))?;
+            Ok::<_, GradeError>(String::from_utf8_lossy(&bytes).into_owned())
+        };
         let answer = &answer.canonicalize().map_err(GradeError::io("read", answer))?;
         let (text, stub, checks) = (read(answer)?, read(&exercise.stub)?, read(&exercise.checks)?);
         let mut verdict = Verdict {
@@ -74,19 +78,20 @@ impl Grader {
         if !text.split_whitespace().eq(stub.split_whitespace()) {
             let needs_prelude = names_lathe(&text) || names_lathe(&checks);
             let prelude = if needs_prelude { Some(self.prelude()?) } else { None };
-            let link = Link { prelude, dir: catalogue.dir() };
+            let link = Link { prelude: prelude.as_deref(), dir: catalogue.dir() };
             judge(catalogue, exercise, answer, &link, &mut verdict)?;
         }
         verdict.seconds = start.elapsed().as_secs_f64();
         Ok(verdict)
     }
 
-    fn prelude(&self) -> Result<&Prelude, GradeError> {
-        if let Some(prelude) = self.prelude.get() {
-            return Ok(prelude);
+    /// Other threads wait meanwhile: it may take minutes the first time, and they need the same.
+    fn prelude(&self) -> Result<Arc<Prelude>, GradeError> {
+        let mut kept = self.prelude.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(prelude) = &*kept {
+            return Ok(Arc::clone(prelude));
         }
-        let prelude = Prelude::prepare()?;
-        Ok(self.prelude.get_or_init(|| prelude))
+        Ok(Arc::clone(kept.insert(Arc::new(Prelude::prepare()?))))
     }
 }
 
@@ -114,7 +119,7 @@ fn judge(
         }
     };
     let (finished, nonce) = start_program(&program, None, folder.path(), link)?;
-    verdict.parts = parts(&finished, &nonce, Limits::ANSWER);
+    verdict.parts = parts(&finished, &nonce, Limits::ANSWER)?;
     verdict.state = overall(&verdict.parts);
     for violation in verdict.parts.iter_mut().flat_map(|p| &mut p.violations) {
         violation.message = catalogue.shorten(&violation.message);

@@ -49,6 +49,7 @@ impl Prelude {
         struct Info {
             rustc: PathBuf,
             sysroot: PathBuf,
+            target: String,
             flags: Vec<String>,
         }
         let path = dir.join("prepared.json");
@@ -60,7 +61,9 @@ impl Prelude {
         arguments.push(format!("lathe={}", dir.join("liblathe.so").display()));
         arguments.push("-L".into());
         arguments.push(format!("dependency={}", dir.join("deps").display()));
-        let libraries = vec![dir.to_path_buf(), info.sysroot.join("lib")];
+        // Some toolchains keep the dynamic std only in the target's folder.
+        let std = info.sysroot.join("lib/rustlib").join(&info.target).join("lib");
+        let libraries = vec![dir.to_path_buf(), std, info.sysroot.join("lib")];
         Ok(Prelude { dir: dir.to_path_buf(), rustc: info.rustc, arguments, libraries })
     }
 }

@@ -85,7 +85,7 @@ fn compute(exercise: &Exercise, files: &[PathBuf], link: &Link) -> Result<Vec<An
     };
     let run = |i: usize| {
         let (finished, nonce) = start_program(&path, Some(i), folder.path(), link)?;
-        Ok(parts(&finished, &nonce, Limits::ANSWER).into_iter().map(|p| (p.name, p.probes)).collect())
+        Ok(parts(&finished, &nonce, Limits::ANSWER)?.into_iter().map(|p| (p.name, p.probes)).collect())
     };
     (0..files.len()).map(run).collect()
 }

@@ -1,5 +1,6 @@
 //! From what the checks reported to a verdict.
 
+use crate::error::GradeError;
 use crate::sandbox::{End, Finished, Limits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -96,16 +97,27 @@ struct Record {
 }
 
 /// Reads the records of one run. Lines without our nonce are not ours.
-pub(crate) fn parts(finished: &Finished, nonce: &str, limits: Limits) -> Vec<Part> {
+///
+/// # Errors
+/// When the program did not get as far as `main`: no answer's fault.
+pub(crate) fn parts(finished: &Finished, nonce: &str, limits: Limits) -> Result<Vec<Part>, GradeError> {
+    let mut started = false;
     let records = finished.verdict.lines().filter_map(|line| serde_json::from_str::<Record>(line).ok());
     let mut parts: Vec<Part> = Vec::new();
     // What was begun and has not ended: where the program is when it dies.
     let mut open: Option<(usize, String)> = None;
     let mut done = false;
     for record in records.filter(|r| r.nonce == nonce) {
-        if record.kind == "done" {
-            done = true;
-            break;
+        match record.kind.as_str() {
+            "started" => {
+                started = true;
+                continue;
+            }
+            "done" => {
+                done = true;
+                break;
+            }
+            _ => {}
         }
         let at = match parts.iter().position(|p| p.name == record.part) {
             Some(at) => at,
@@ -131,6 +143,9 @@ pub(crate) fn parts(finished: &Finished, nonce: &str, limits: Limits) -> Vec<Par
             _ => {}
         }
     }
+    if !started {
+        return Err(GradeError::NotStarted { end: format!("{:?}", finished.end), said: finished.stderr.trim().into() });
+    }
     if !done {
         let how = how_it_ended(finished, limits);
         match open {
@@ -142,7 +157,7 @@ pub(crate) fn parts(finished: &Finished, nonce: &str, limits: Limits) -> Vec<Par
             }
         }
     }
-    parts
+    Ok(parts)
 }
 
 impl Part {

@@ -63,8 +63,10 @@ fn errors_of_the_compiler_point_into_the_learners_file() {
     assert!(verdict["note"].as_str().unwrap().contains("exercises/stubs/ex01_small.rs"), "{verdict}");
     let verdict = fixture.grade("pub fn double(x: f64) -> f64 { 2.0 * x }\n");
     assert!(verdict["compiler"][0].as_str().unwrap().contains("next"), "{verdict}");
-    // An unclosed brace, no file at all that rustc could read, unsafe code.
+    // An unclosed brace, a file that is no text, unsafe code.
     assert_eq!(fixture.grade("pub fn double(x: f64) -> f64 { 2.0")["state"], "does_not_compile");
+    fs::write(fixture.answer(), b"\xff\xfe not text").unwrap();
+    assert!(fixture.run(&["check", "1"]).1.contains("does not compile"));
     let verdict = fixture.grade(&with_double("unsafe { std::hint::unreachable_unchecked() }"));
     assert_eq!(verdict["state"], "does_not_compile");
 }

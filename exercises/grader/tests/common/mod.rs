@@ -36,7 +36,7 @@ impl Fixture {
     pub fn new() -> Fixture {
         let folder = tempfile::tempdir().unwrap();
         // As the grader sees it: the temporary folder can be a link.
-        let root = folder.path().canonicalize().unwrap();
+        let root = folder.path().canonicalize().unwrap().join("it's my course");
         let dir = root.join("exercises");
         for name in ["ex01_small", "ex02_again"] {
             let put = |path: String, text: &str| {
@@ -61,7 +61,12 @@ impl Fixture {
 
     /// The grader as a command on this folder.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lathe-grader"));
+        self.command_of(env!("CARGO_BIN_EXE_lathe-grader").as_ref(), arguments)
+    }
+
+    /// Another copy of the grader as a command on this folder.
+    pub fn command_of(&self, grader: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(grader);
         command.args(arguments).arg("--dir").arg(&self.dir).env("LATHE_CACHE", &self.cache).env_remove("NO_COLOR");
         command
     }
