@@ -3,9 +3,13 @@
 //! | module | what |
 //! |---|---|
 //! | [`api`] | what an engine promises: run a cell, complete, inspect, be interrupted |
+//! | [`engine`] | cells on evcxr: [`engine::EvcxrEngine`], [`engine::is_complete`], [`engine::enter_special_modes`] |
+//! | [`prepared`] | the prelude compiled once: [`prepared::find_or_build`] |
 //! | [`protocol`] | Jupyter's messages over zmq: [`protocol::serve`], and the kernelspec |
 //! | [`notebook`] | `.ipynb` files: read, write, [`notebook::run_notebook`], [`notebook::html`] |
 
 pub mod api;
+pub mod engine;
 pub mod notebook;
+pub mod prepared;
 pub mod protocol;

@@ -269,7 +269,7 @@ fn a_taken_port_is_named() -> Result<(), Box<dyn std::error::Error>> {
     }))?;
     let start = Box::new(|_: &mut dyn FnMut(String)| -> Result<Box<dyn Engine>, String> { Err("not reached".into()) });
     let setup =
-        Setup { start, is_complete: |_| lathe_kernel::protocol::Completeness::Complete, rust_version: "1".into() };
+        Setup { start, is_complete: |_| lathe_kernel::engine::Completeness::Complete, rust_version: "1".into() };
     match serve(&file, setup) {
         Err(error @ ServeError::Bind { name: "shell", .. }) => {
             assert!(error.to_string().contains(&format!("tcp://127.0.0.1:{port}")));

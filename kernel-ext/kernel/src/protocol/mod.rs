@@ -25,17 +25,7 @@ pub use server::{ServeError, handle_signals, serve};
 pub use text::{byte_offset, char_offset};
 
 use crate::api::Engine;
-
-/// Is a cell ready to be run? (`is_complete_request`, for consoles.)
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Completeness {
-    /// It can be run.
-    Complete,
-    /// It goes on in the next line, which should start with this indentation.
-    Incomplete(String),
-    /// It will never compile.
-    Invalid,
-}
+use crate::engine::Completeness;
 
 /// How an engine is made, on the engine's thread; the argument shows a line to a waiting user.
 pub type StartEngine = Box<dyn FnOnce(&mut dyn FnMut(String)) -> Result<Box<dyn Engine>, String> + Send>;

@@ -1,6 +1,10 @@
-//! Contents of the replies that need no engine.
+//! Contents of replies.
 
-use super::{Completeness, Message, history::History, message};
+use super::text::char_offset;
+use super::{Message, history::History, message};
+use crate::api::{CellError, Completion};
+use crate::engine::Completeness;
+use lathe_events::frame::Bundle;
 use serde_json::{Value, json};
 
 pub(super) fn kernel_info(rust_version: &str) -> Value {
@@ -32,7 +36,7 @@ pub(super) fn kernel_info(rust_version: &str) -> Value {
 pub(super) fn is_complete(answer: Completeness) -> Value {
     match answer {
         Completeness::Complete => json!({"status": "complete"}),
-        Completeness::Incomplete(indent) => json!({"status": "incomplete", "indent": indent}),
+        Completeness::Incomplete { indent } => json!({"status": "incomplete", "indent": indent}),
         Completeness::Invalid => json!({"status": "invalid"}),
     }
 }
@@ -50,4 +54,43 @@ pub(super) fn no_completion(request: &Message) -> Value {
 /// The answer when nothing is known, or the engine cannot be asked.
 pub(super) fn not_found() -> Value {
     json!({"status": "ok", "found": false, "data": {}, "metadata": {}})
+}
+
+/// A failure of the kernel's own, with lines that say what to do.
+pub(super) fn error(ename: &str, evalue: &str, further: &[&str]) -> CellError {
+    let mut traceback = vec![format!("\u{1b}[1;31m{ename}\u{1b}[0m: {evalue}")];
+    traceback.extend(further.iter().map(|&line| line.to_owned()));
+    CellError { ename: ename.to_owned(), evalue: evalue.to_owned(), traceback }
+}
+
+/// Content of `execute_reply` for a cell that ran.
+pub(super) fn ok_reply(count: u64) -> Value {
+    json!({"status": "ok", "execution_count": count, "payload": [], "user_expressions": {}})
+}
+
+/// Content of `execute_reply` for a cell that failed.
+pub(super) fn error_reply(error: &CellError, count: u64) -> Value {
+    let CellError { ename, evalue, traceback } = error;
+    json!({"status": "error", "execution_count": count, "ename": ename, "evalue": evalue, "traceback": traceback,
+        "payload": [], "user_expressions": {}})
+}
+
+/// Byte offsets become character offsets.
+pub(super) fn completion_reply(request: &Message, completion: &Completion) -> Value {
+    let code = request.text("code");
+    json!({
+        "status": "ok",
+        "matches": completion.matches,
+        "cursor_start": char_offset(code, completion.start),
+        "cursor_end": char_offset(code, completion.end),
+        "metadata": {},
+    })
+}
+
+/// Content of `inspect_reply`.
+pub(super) fn inspection_reply(found: Option<&Bundle>) -> Value {
+    match found {
+        Some(Bundle { data, metadata }) => json!({"status": "ok", "found": true, "data": data, "metadata": metadata}),
+        None => not_found(),
+    }
 }

@@ -3,12 +3,12 @@
 use super::history::History;
 use super::message::{Codec, Message};
 use super::outputs::{OutputBuffer, Published};
-use super::text::{byte_offset, char_offset};
+use super::replies;
+use super::text::byte_offset;
 use super::worker::{Event, Job};
-use super::{Completeness, replies};
-use crate::api::{CellError, Completion, Interrupter, Outcome, Output, Stream};
+use crate::api::{CellError, Interrupter, Outcome, Output, Stream};
+use crate::engine::Completeness;
 use crossbeam_channel::Sender;
-use lathe_events::frame::Bundle;
 use serde_json::{Map, Value, json};
 use std::collections::{HashSet, VecDeque};
 use std::time::Instant;
@@ -172,7 +172,7 @@ impl Session {
                 }
             }
             _ => {
-                let cause = error("Interrupted", "interrupted before the cell was started", &[]);
+                let cause = replies::error("Interrupted", "interrupted before the cell was started", &[]);
                 self.finish(Outcome::Interrupted(cause), now);
                 self.pump(now);
             }
@@ -197,7 +197,7 @@ impl Session {
             Event::Started(Err(reason)) => {
                 eprintln!("lathe-kernel: the engine did not start: {reason}");
                 let hint = ["Nothing was run. Correct the cause, then restart the kernel (menu Kernel, Restart)."];
-                self.engine_gone(error("EngineNotStarted", &reason, &hint), now);
+                self.engine_gone(replies::error("EngineNotStarted", &reason, &hint), now);
             }
             Event::Output(output) => {
                 if let Some(running) = &mut self.running {
@@ -210,17 +210,22 @@ impl Session {
                 self.finish(outcome, now);
                 self.pump(now);
             }
-            Event::Completed(completion) => self.answer_ask(|message| completion_reply(message, &completion), now),
-            Event::Inspected(found) => self.answer_ask(|_| inspection_reply(found.as_ref()), now),
+            Event::Completed(completion) => {
+                self.answer_ask(|message| replies::completion_reply(message, &completion), now)
+            }
+            Event::Inspected(found) => self.answer_ask(|_| replies::inspection_reply(found.as_ref()), now),
             Event::Crashed(text) => {
                 let evalue = format!("a fault inside the kernel: {text}");
                 let hint =
                     ["This is not your mistake. The variables are lost: restart the kernel (menu Kernel, Restart)."];
-                self.engine_gone(error("KernelFault", &evalue, &hint), now);
+                self.engine_gone(replies::error("KernelFault", &evalue, &hint), now);
             }
             Event::Stopped => {
                 if !matches!(self.engine, EngineState::Gone(_)) {
-                    self.engine_gone(error("KernelFault", "the engine has ended", &["Restart the kernel."]), now);
+                    self.engine_gone(
+                        replies::error("KernelFault", "the engine has ended", &["Restart the kernel."]),
+                        now,
+                    );
                 }
             }
         }
@@ -278,14 +283,17 @@ impl Session {
             self.status("busy", &request.message.header.clone());
             self.reply(
                 &request,
-                error_reply(&error("BadRequest", "an execute_request without `code`", &[]), self.count),
+                replies::error_reply(
+                    &replies::error("BadRequest", "an execute_request without `code`", &[]),
+                    self.count,
+                ),
             );
             return self.idle(&request.message.header);
         };
         let header = message.header.clone();
         self.status("busy", &header);
         if code.trim().is_empty() {
-            self.reply(&request, ok_reply(self.count));
+            self.reply(&request, replies::ok_reply(self.count));
             return self.idle(&header);
         }
         let count = self.count + 1;
@@ -308,7 +316,7 @@ impl Session {
 
     fn send_job(&mut self, job: Job, now: Instant) {
         if self.jobs.send(job).is_err() {
-            self.engine_gone(error("KernelFault", "the engine has ended", &["Restart the kernel."]), now);
+            self.engine_gone(replies::error("KernelFault", "the engine has ended", &["Restart the kernel."]), now);
         }
     }
 
@@ -323,7 +331,7 @@ impl Session {
         }
         let failed = match outcome {
             Outcome::Ok => {
-                self.reply(&request, ok_reply(count));
+                self.reply(&request, replies::ok_reply(count));
                 false
             }
             Outcome::Error(cause) | Outcome::Interrupted(cause) => {
@@ -331,7 +339,7 @@ impl Session {
                     let content = json!({"ename": cause.ename, "evalue": cause.evalue, "traceback": cause.traceback});
                     self.publish("error", content, &request.message.header);
                 }
-                self.reply(&request, error_reply(&cause, count));
+                self.reply(&request, replies::error_reply(&cause, count));
                 true
             }
         };
@@ -345,8 +353,10 @@ impl Session {
     fn abort_queue(&mut self) {
         for request in std::mem::take(&mut self.queue) {
             self.status("busy", &request.message.header);
-            let mut content =
-                error_reply(&error("Aborted", "not run: an earlier cell failed or was stopped", &[]), self.count);
+            let mut content = replies::error_reply(
+                &replies::error("Aborted", "not run: an earlier cell failed or was stopped", &[]),
+                self.count,
+            );
             content["status"] = "aborted".into();
             self.reply(&request, content);
             self.idle(&request.message.header);
@@ -424,39 +434,5 @@ impl Session {
         let mut message = self.codec.message(&kind, content, &request.message.header);
         message.identities.clone_from(&request.message.identities);
         self.outbox.push((request.channel, message));
-    }
-}
-
-fn error(ename: &str, evalue: &str, further: &[&str]) -> CellError {
-    let mut traceback = vec![format!("\u{1b}[1;31m{ename}\u{1b}[0m: {evalue}")];
-    traceback.extend(further.iter().map(|&line| line.to_owned()));
-    CellError { ename: ename.to_owned(), evalue: evalue.to_owned(), traceback }
-}
-
-fn ok_reply(count: u64) -> Value {
-    json!({"status": "ok", "execution_count": count, "payload": [], "user_expressions": {}})
-}
-
-fn error_reply(error: &CellError, count: u64) -> Value {
-    let CellError { ename, evalue, traceback } = error;
-    json!({"status": "error", "execution_count": count, "ename": ename, "evalue": evalue, "traceback": traceback,
-        "payload": [], "user_expressions": {}})
-}
-
-fn completion_reply(request: &Message, completion: &Completion) -> Value {
-    let code = request.text("code");
-    json!({
-        "status": "ok",
-        "matches": completion.matches,
-        "cursor_start": char_offset(code, completion.start),
-        "cursor_end": char_offset(code, completion.end),
-        "metadata": {},
-    })
-}
-
-fn inspection_reply(found: Option<&Bundle>) -> Value {
-    match found {
-        Some(Bundle { data, metadata }) => json!({"status": "ok", "found": true, "data": data, "metadata": metadata}),
-        None => replies::not_found(),
     }
 }

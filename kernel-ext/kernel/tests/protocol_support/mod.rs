@@ -4,7 +4,8 @@
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use lathe_events::frame::Bundle;
 use lathe_kernel::api::{CellError, Completion, Engine, Interrupter, Outcome, Output, Stream};
-use lathe_kernel::protocol::{Codec, Completeness, ConnectionFile, Message, ServeError, Setup, StartEngine, serve};
+use lathe_kernel::engine::Completeness;
+use lathe_kernel::protocol::{Codec, ConnectionFile, Message, ServeError, Setup, StartEngine, serve};
 use serde_json::{Map, Value, json};
 use std::thread::JoinHandle;
 
@@ -132,7 +133,7 @@ pub fn start_with(gate: Sender<()>, start: StartEngine) -> Kernel {
     let (shell, control) = (connect(zmq::DEALER, 1), connect(zmq::DEALER, 2));
     let (iopub, heartbeat) = (connect(zmq::SUB, 4), connect(zmq::REQ, 5));
     let is_complete = |code: &str| match code {
-        "open {" => Completeness::Incomplete("    ".into()),
+        "open {" => Completeness::Incomplete { indent: "    ".into() },
         "wrong" => Completeness::Invalid,
         _ => Completeness::Complete,
     };
