@@ -15,12 +15,15 @@ use std::{env, fs};
 /// Answers by part.
 type Answers = BTreeMap<String, Probes>;
 
+/// The same with numbers as text: JSON has neither NaN nor infinity.
+type Text = BTreeMap<String, BTreeMap<String, Option<Vec<String>>>>;
+
 /// The answers of the solution (first) and of each mutant.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     /// Everything that went into it, word for word: a file whose name has the same hash by chance is not ours.
     key: String,
-    answers: Vec<BTreeMap<String, BTreeMap<String, Option<Vec<String>>>>>,
+    answers: Vec<Text>,
 }
 
 /// Finds for each wrong part the known mistake that behaves in the same way.
@@ -99,14 +102,13 @@ fn cache_folder() -> Option<PathBuf> {
         .map(|f| f.join("grader"))
 }
 
-// JSON has neither NaN nor infinity, so numbers are kept as text.
-fn to_text(answers: &Answers) -> BTreeMap<String, BTreeMap<String, Option<Vec<String>>>> {
+fn to_text(answers: &Answers) -> Text {
     let text = |values: &Option<Vec<f64>>| values.as_ref().map(|v| v.iter().map(|x| format!("{x:e}")).collect());
     let probes = |probes: &Probes| probes.iter().map(|(name, v)| (name.clone(), text(v))).collect();
     answers.iter().map(|(part, p)| (part.clone(), probes(p))).collect()
 }
 
-fn from_text(stored: BTreeMap<String, BTreeMap<String, Option<Vec<String>>>>) -> Answers {
+fn from_text(stored: Text) -> Answers {
     let number = |v: Vec<String>| v.iter().map(|x| x.parse().unwrap_or(f64::NAN)).collect();
     let probes = |p: BTreeMap<String, Option<Vec<String>>>| p.into_iter().map(|(n, v)| (n, v.map(number))).collect();
     stored.into_iter().map(|(part, p)| (part, probes(p))).collect()
