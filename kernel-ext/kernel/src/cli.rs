@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// The Lathe kernel: Rust cells for Jupyter, and notebooks from the command line.
 #[derive(Debug, Parser)]
-#[command(name = "lathe-kernel", version, about, max_term_width = 100)]
+#[command(name = "lathe-kernel", version, max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
