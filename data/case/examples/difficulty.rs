@@ -2,32 +2,13 @@
 //!
 //! `cargo run -p lathe-case --example difficulty`
 
-use case::{CaseError, HotellingT2};
+use case::HotellingT2;
 use data::plant::{Channel, Plant, PlantConfig, Scaler, SensorWindows, WindowSpec};
 use std::time::Instant;
 
 type W = SensorWindows<24, 4>;
 
-/// Area under the ROC curve by ranks, ties counted half.
-fn auroc(scores: &[f64], labels: &[bool]) -> f64 {
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
-    let (mut rank_sum, mut i) = (0.0, 0);
-    while i < order.len() {
-        let mut j = i;
-        while j < order.len() && scores[order[j]] == scores[order[i]] {
-            j += 1;
-        }
-        let rank = (i + j + 1) as f64 / 2.0;
-        rank_sum += order[i..j].iter().filter(|&&k| labels[k]).count() as f64 * rank;
-        i = j;
-    }
-    let positive = labels.iter().filter(|&&l| l).count() as f64;
-    let negative = labels.len() as f64 - positive;
-    (rank_sum - positive * (positive + 1.0) / 2.0) / (positive * negative)
-}
-
-fn main() -> Result<(), CaseError> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     for seed in [7, 8, 9, 10] {
         let start = Instant::now();
         let plant = Plant::simulate(&PlantConfig { seed, ..PlantConfig::default() })?;
@@ -60,8 +41,9 @@ fn main() -> Result<(), CaseError> {
             100.0 * labels.iter().filter(|&&l| l).count() as f64 / labels.len() as f64
         );
         let report = |name: &str, score: &dyn Fn(usize) -> f32| {
-            let scores: Vec<f64> = (0..test.len()).map(|i| f64::from(score(i))).collect();
-            println!("  {name:<34} AUROC {:.3}", auroc(&scores, &labels));
+            let scores: Vec<f32> = (0..test.len()).map(score).collect();
+            let area = lab::metrics::auroc(&scores, &labels).unwrap_or(f64::NAN);
+            println!("  {name:<34} AUROC {area:.3}");
         };
         report("hours since service", &|i| test.rows()[i].hours_since_service);
         for (c, channel) in Channel::ALL.iter().enumerate() {

@@ -40,8 +40,8 @@
 //! - temperature, °C: the mould follows `set point + 0.12 (a - 23) + 2.5 (u - 0.65) - 9 h (0.4 + 0.6 u) + 1.2 b` with a lag of
 //!   40 min; noise 0.7 (1 + 0.5 h)
 //! - pressure, bar: `p - 4 (u - 0.65) - 9 s (0.5 + 0.5 u)`, noise 0.9 (1 + 1.2 s)
-//! - vibration, mm/s RMS: `1.5 k (0.35 + 1.15 u) + 1.7 b (0.3 + 0.7 u) + 0.25 s`, noise 0.16 (1 + b); the levels are those of
-//!   ISO 10816-3 zones A to C
+//! - vibration, mm/s RMS: `1.5 k (0.35 + 1.15 u) + 1.7 b (0.3 + 0.7 u) + 0.25 s`, noise 0.16 (1 + b) (measured as
+//!   ISO 10816 asks, on the housing)
 //! - current, A: `9 + 24 u p/78 + 6 (1 - 0.5 h) - 0.08 (a - 23) + 1.5 b u + 2.2 s`, noise 0.8.
 //!
 //! Each sensor drifts between random monthly levels (0.8 °C, 0.5 bar, 0.05 mm/s, 0.3 A). A standing press cools to hall

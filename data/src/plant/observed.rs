@@ -72,7 +72,7 @@ impl MachineRecord {
 ///
 /// A function that takes `&Observed` cannot look at the truth; there is no way from one to the other:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0599
 /// fn cheat(observed: &data::plant::Observed) -> usize {
 ///     observed.truth().failures().len()
 /// }

@@ -65,7 +65,7 @@ pub struct WindowRow {
 ///
 /// A wrong width does not compile:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0080
 /// use data::plant::SensorWindows;
 /// use dfdx::prelude::*;
 /// fn wrong(windows: &SensorWindows<24, 4>) -> Tensor<(usize, Const<100>), f32, Cpu> {

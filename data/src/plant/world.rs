@@ -103,9 +103,9 @@ impl World {
 
 /// What a decision maker may look at: readings and log book up to now, nothing hidden, nothing of the future.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0599
 /// fn cheat(view: &data::plant::ObservedView<'_>) -> f64 {
-///     view.truth().wear(0, 0)[0] // no such method: wear is truth
+///     view.truth().failures().len() as f64 // no such method: wear is truth
 /// }
 /// ```
 #[derive(Clone, Copy, Debug)]
