@@ -27,9 +27,9 @@ code, pre { font: 0.875rem/1.5 ui-monospace, "SF Mono", "Cascadia Code", Menlo, 
 .prose th, .prose td { border: 1px solid var(--line); padding: 0.3em 0.8em; }
 .prose th { background: var(--code); }
 blockquote { margin: 1em 0; padding: 0 1em; border-left: 4px solid var(--line); color: var(--soft); }
-math[display="block"] { margin: 1em 0; overflow-x: auto; }
+math[display="block"] { margin: 1em 0; padding: 0.2em 0; overflow-x: auto; overflow-y: hidden; }
 section.code { position: relative; margin: 1.2em 0; }
-section.code > .number { position: absolute; right: 100%; margin-right: 0.6em; color: var(--soft); font: 0.75rem/1.5 ui-monospace, monospace; padding-top: 0.9em; }
+section.code > .number { position: absolute; right: 100%; margin-right: 0.6em; color: var(--soft); font: 0.75rem/1.5 ui-monospace, monospace; padding-top: 0.9em; white-space: pre; }
 section.code > .source { background: var(--code); border: 1px solid var(--line); border-radius: 6px; padding: 0.7em 1em; margin: 0; overflow-x: auto; }
 .source .k { color: var(--keyword); } .source .s { color: var(--string); } .source .c { color: var(--comment); font-style: italic; }
 .source .n, .source .l { color: var(--literal); } .source .m { color: var(--macro); } .source .t { color: var(--type); }

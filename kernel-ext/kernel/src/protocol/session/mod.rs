@@ -1,13 +1,15 @@
 //! What the kernel decides: which request runs when, and what is answered. No sockets here.
 
-use super::history::History;
-use super::message::{Codec, Message};
-use super::outputs::{OutputBuffer, Published};
-use super::replies;
-use super::text::byte_offset;
-use super::worker::{Event, Job};
+mod questions;
+
 use crate::api::{CellError, Interrupter, Outcome, Output, Stream};
 use crate::engine::Completeness;
+use crate::protocol::history::History;
+use crate::protocol::message::{Codec, Message};
+use crate::protocol::outputs::{OutputBuffer, Published};
+use crate::protocol::replies;
+use crate::protocol::text::byte_offset;
+use crate::protocol::worker::{Event, Job};
 use crossbeam_channel::Sender;
 use serde_json::{Map, Value, json};
 use std::collections::{HashSet, VecDeque};
@@ -15,7 +17,7 @@ use std::time::Instant;
 
 /// The sockets on which messages leave; requests come from the first two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Channel {
+pub(in crate::protocol) enum Channel {
     Shell,
     Control,
     Iopub,
@@ -43,7 +45,7 @@ enum EngineState {
     Gone(CellError),
 }
 
-pub(super) struct Session {
+pub(in crate::protocol) struct Session {
     codec: Codec,
     is_complete: fn(&str) -> Completeness,
     rust_version: String,
@@ -60,11 +62,11 @@ pub(super) struct Session {
     unknown: HashSet<String>,
     outbox: Vec<(Channel, Message)>,
     /// Set once somebody asked the kernel to end.
-    pub(super) ended: bool,
+    pub(in crate::protocol) ended: bool,
 }
 
 impl Session {
-    pub(super) fn new(
+    pub(in crate::protocol) fn new(
         codec: Codec,
         is_complete: fn(&str) -> Completeness,
         rust_version: String,
@@ -92,12 +94,12 @@ impl Session {
     }
 
     /// The messages to send, in order.
-    pub(super) fn take_outbox(&mut self) -> Vec<(Channel, Message)> {
+    pub(in crate::protocol) fn take_outbox(&mut self) -> Vec<(Channel, Message)> {
         std::mem::take(&mut self.outbox)
     }
 
     /// A message came in.
-    pub(super) fn on_message(&mut self, channel: Channel, message: Message, now: Instant) {
+    pub(in crate::protocol) fn on_message(&mut self, channel: Channel, message: Message, now: Instant) {
         let request = Request { channel, message };
         match request.message.kind() {
             "execute_request" => {
@@ -119,45 +121,8 @@ impl Session {
         }
     }
 
-    /// Requests that need no engine.
-    fn answer_at_once(&mut self, request: &Request, now: Instant) {
-        self.status("busy", &request.message.header);
-        let message = &request.message;
-        match message.kind() {
-            "kernel_info_request" => self.reply(request, replies::kernel_info(&self.rust_version)),
-            "is_complete_request" => {
-                let answer = (self.is_complete)(message.text("code"));
-                self.reply(request, replies::is_complete(answer));
-            }
-            "history_request" => self.reply(request, replies::history(&self.history, message)),
-            "comm_info_request" => self.reply(request, json!({"status": "ok", "comms": {}})),
-            // There are no comm targets: the front end is told that the other end is closed.
-            "comm_open" => {
-                let content = json!({"comm_id": message.text("comm_id"), "data": {}});
-                self.publish("comm_close", content, &message.header);
-            }
-            "comm_msg" | "comm_close" | "input_reply" => {}
-            "interrupt_request" => {
-                self.interrupt(now);
-                self.reply(request, json!({"status": "ok"}));
-            }
-            "shutdown_request" => {
-                let content = json!({"status": "ok", "restart": message.flag("restart", false)});
-                self.publish("shutdown_reply", content.clone(), &message.header);
-                self.reply(request, content);
-                self.ended = true;
-            }
-            other => {
-                if self.unknown.insert(other.to_owned()) {
-                    eprintln!("lathe-kernel: messages of type {other:?} are not supported; ignored");
-                }
-            }
-        }
-        self.idle(&request.message.header);
-    }
-
     /// Stops the running cell; the cells behind it are aborted when it ends.
-    pub(super) fn interrupt(&mut self, now: Instant) {
+    pub(in crate::protocol) fn interrupt(&mut self, now: Instant) {
         if self.running.is_none() {
             return;
         }
@@ -180,7 +145,7 @@ impl Session {
     }
 
     /// The engine has something to say.
-    pub(super) fn on_event(&mut self, event: Event, now: Instant) {
+    pub(in crate::protocol) fn on_event(&mut self, event: Event, now: Instant) {
         match event {
             Event::Note(note) => {
                 self.last_note = Some(note);
@@ -232,7 +197,7 @@ impl Session {
     }
 
     /// Time has passed.
-    pub(super) fn tick(&mut self, now: Instant) {
+    pub(in crate::protocol) fn tick(&mut self, now: Instant) {
         if let Some(running) = &mut self.running {
             let mut out = Vec::new();
             running.output.tick(now, &mut out);
@@ -241,12 +206,12 @@ impl Session {
     }
 
     /// When [`Session::tick`] has something to do.
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub(in crate::protocol) fn due(&self) -> Option<Instant> {
         self.running.as_ref().and_then(|running| running.output.due())
     }
 
     /// Is the engine at work, so that it would not hear that it should end?
-    pub(super) fn is_busy(&self) -> bool {
+    pub(in crate::protocol) fn is_busy(&self) -> bool {
         self.running.is_some() || self.asking || matches!(self.engine, EngineState::Starting)
     }
 
@@ -382,24 +347,6 @@ impl Session {
             running.output.push(Output::Stream { stream: Stream::Stderr, text: format!("{note}\n") }, now, &mut out);
             self.publish_outputs(out);
         }
-    }
-
-    fn answer_ask(&mut self, content: impl FnOnce(&Message) -> Value, now: Instant) {
-        self.asking = false;
-        if let Some(ask) = self.asks.pop_front() {
-            self.reply(&ask, content(&ask.message));
-            self.idle(&ask.message.header);
-        }
-        self.pump(now);
-    }
-
-    fn answer_unasked(&mut self, ask: &Request) {
-        let content = match ask.message.kind() {
-            "complete_request" => replies::no_completion(&ask.message),
-            _ => replies::not_found(),
-        };
-        self.reply(ask, content);
-        self.idle(&ask.message.header);
     }
 
     fn publish_outputs(&mut self, outputs: Vec<Published>) {

@@ -1,0 +1,66 @@
+//! Requests that run no cell.
+
+use super::{Request, Session};
+use crate::protocol::message::Message;
+use crate::protocol::replies;
+use serde_json::{Value, json};
+use std::time::Instant;
+
+impl Session {
+    /// Requests that need no engine.
+    pub(super) fn answer_at_once(&mut self, request: &Request, now: Instant) {
+        self.status("busy", &request.message.header);
+        let message = &request.message;
+        match message.kind() {
+            "kernel_info_request" => self.reply(request, replies::kernel_info(&self.rust_version)),
+            "is_complete_request" => {
+                let answer = (self.is_complete)(message.text("code"));
+                self.reply(request, replies::is_complete(answer));
+            }
+            "history_request" => self.reply(request, replies::history(&self.history, message)),
+            "comm_info_request" => self.reply(request, json!({"status": "ok", "comms": {}})),
+            // There are no comm targets: the front end is told that the other end is closed.
+            "comm_open" => {
+                let content = json!({"comm_id": message.text("comm_id"), "data": {}});
+                self.publish("comm_close", content, &message.header);
+            }
+            "comm_msg" | "comm_close" | "input_reply" => {}
+            "interrupt_request" => {
+                self.interrupt(now);
+                self.reply(request, json!({"status": "ok"}));
+            }
+            "shutdown_request" => {
+                let content = json!({"status": "ok", "restart": message.flag("restart", false)});
+                self.publish("shutdown_reply", content.clone(), &message.header);
+                self.reply(request, content);
+                self.ended = true;
+            }
+            other => {
+                if self.unknown.insert(other.to_owned()) {
+                    eprintln!("lathe-kernel: messages of type {other:?} are not supported; ignored");
+                }
+            }
+        }
+        self.idle(&request.message.header);
+    }
+
+    /// The engine has answered the first of the waiting questions.
+    pub(super) fn answer_ask(&mut self, content: impl FnOnce(&Message) -> Value, now: Instant) {
+        self.asking = false;
+        if let Some(ask) = self.asks.pop_front() {
+            self.reply(&ask, content(&ask.message));
+            self.idle(&ask.message.header);
+        }
+        self.pump(now);
+    }
+
+    /// A question that the engine cannot be asked now.
+    pub(super) fn answer_unasked(&mut self, ask: &Request) {
+        let content = match ask.message.kind() {
+            "complete_request" => replies::no_completion(&ask.message),
+            _ => replies::not_found(),
+        };
+        self.reply(ask, content);
+        self.idle(&ask.message.header);
+    }
+}
