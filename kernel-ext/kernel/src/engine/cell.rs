@@ -1,0 +1,184 @@
+//! What the kernel reads in a cell before it is compiled.
+
+use super::complete::{statements, without_commands};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use syn::spanned::Spanned;
+
+/// A cell, ready for evcxr.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Cell {
+    /// What evcxr gets.
+    pub code: String,
+    /// Columns put before the first line.
+    pub shift: usize,
+    /// Optimisation level that the first line asks for: `//! opt = 2`.
+    pub opt: Option<u8>,
+    /// It loops, so its own code may take time.
+    pub loops: bool,
+    /// Types that it defines: name, whole definition.
+    pub types: Vec<(String, String)>,
+}
+
+impl Cell {
+    /// Reads a cell; one that does not parse is passed on as it is.
+    pub fn read(code: &str) -> Self {
+        let mut cell = Self { code: code.to_owned(), opt: asked_opt(code), ..Self::default() };
+        let Some(statements) = statements(code) else { return cell };
+        let source = without_commands(code);
+        cell.loops = source.parse().is_ok_and(has_loop);
+        cell.types = statements.iter().filter_map(|statement| type_definition(&source, statement)).collect();
+        if let Some(key) = leading_impls(&source, &statements)
+            && let Some(line) = code.lines().position(|line| !line.trim().is_empty() && !line.starts_with("//"))
+            && line == code.lines().take_while(|line| line.starts_with("//") || line.trim().is_empty()).count()
+        {
+            // evcxr replaces an item by its name and keeps every nameless impl for ever, so that running the cell again
+            // would define it twice; a named item in front makes it replaceable.
+            let name = format!("#[allow(non_camel_case_types)] struct LatheImpl_{key:016x}; ");
+            // In front of the first line, so that no line moves; leading comments are dropped by evcxr anyway.
+            cell.code = format!("{name}{code}");
+            cell.shift = name.len();
+            if line > 0 {
+                cell.code = code.lines().take(line).map(|_| "\n").chain([name.as_str()]).collect::<String>();
+                cell.code.push_str(&code.lines().skip(line).collect::<Vec<_>>().join("\n"));
+                // The first line of the cell is empty now and has no errors.
+                cell.shift = 0;
+            }
+        }
+        cell
+    }
+}
+
+/// `//! opt = 2` in the first line.
+fn asked_opt(code: &str) -> Option<u8> {
+    let (name, level) = code.lines().next()?.strip_prefix("//!")?.split_once('=')?;
+    let level = level.trim().parse().ok().filter(|level| *level <= 3)?;
+    (name.trim() == "opt").then_some(level)
+}
+
+/// Iterator methods that run a loop.
+const CONSUMERS: [&str; 6] = ["sum", "fold", "for_each", "product", "collect", "count"];
+
+/// Is there a loop, or an iterator that is consumed?
+fn has_loop(tokens: TokenStream) -> bool {
+    let mut tokens = tokens.into_iter().peekable();
+    // The `for` of `impl Trait for Type` is no loop.
+    let (mut in_impl, mut after_dot) = (false, false);
+    while let Some(token) = tokens.next() {
+        let mut dot = false;
+        match token {
+            TokenTree::Group(group) => {
+                in_impl &= group.delimiter() != Delimiter::Brace;
+                if has_loop(group.stream()) {
+                    return true;
+                }
+            }
+            TokenTree::Ident(name) => {
+                let bound = matches!(tokens.peek(), Some(TokenTree::Punct(p)) if p.as_char() == '<');
+                in_impl |= name == "impl";
+                let is_loop = name == "while" || name == "loop" || (name == "for" && !in_impl && !bound);
+                if is_loop || (after_dot && CONSUMERS.iter().any(|consumer| name == consumer)) {
+                    return true;
+                }
+            }
+            TokenTree::Punct(punct) => dot = punct.as_char() == '.',
+            TokenTree::Literal(_) => {}
+        }
+        after_dot = dot;
+    }
+    false
+}
+
+/// The text of a piece of syntax, without the spaces that do not matter.
+fn text(source: &str, range: std::ops::Range<usize>) -> String {
+    source.get(range).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn type_definition(source: &str, statement: &syn::Stmt) -> Option<(String, String)> {
+    let syn::Stmt::Item(item) = statement else { return None };
+    let name = match item {
+        syn::Item::Struct(item) => &item.ident,
+        syn::Item::Enum(item) => &item.ident,
+        syn::Item::Union(item) => &item.ident,
+        syn::Item::Type(item) => &item.ident,
+        _ => return None,
+    };
+    Some((name.to_string(), text(source, item.span().byte_range())))
+}
+
+/// A stable number for the impls before any named item; `None` when the cell does not start with an impl.
+fn leading_impls(source: &str, statements: &[syn::Stmt]) -> Option<u64> {
+    let impls: Vec<&syn::ItemImpl> = statements
+        .iter()
+        .map_while(|statement| match statement {
+            syn::Stmt::Item(syn::Item::Impl(item)) => Some(item),
+            _ => None,
+        })
+        .collect();
+    if impls.is_empty() {
+        return None;
+    }
+    let mut hasher = DefaultHasher::new();
+    for item in impls {
+        let header = item.impl_token.span().byte_range().start..item.brace_token.span.open().byte_range().start;
+        text(source, header).hash(&mut hasher);
+        // Two cells may give one type different methods.
+        if item.trait_.is_none() {
+            for member in &item.items {
+                match member {
+                    syn::ImplItem::Fn(f) => f.sig.ident.to_string().hash(&mut hasher),
+                    syn::ImplItem::Const(c) => c.ident.to_string().hash(&mut hasher),
+                    _ => {}
+                }
+            }
+        }
+    }
+    Some(hasher.finish())
+}
+
+/// Does a definition or a type mention this name?
+pub(super) fn mentions(text: &str, name: &str) -> bool {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(name).any(|(at, _)| {
+        !text[..at].chars().next_back().is_some_and(is_name) && !text[at + name.len()..].chars().next().is_some_and(is_name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_may_ask_for_optimisation() {
+        assert_eq!(Cell::read("//! opt = 2\nlet x = 1;").opt, Some(2));
+        assert_eq!(Cell::read("//! opt = 9\n").opt, None);
+        assert_eq!(Cell::read("let x = 1;").opt, None);
+    }
+
+    #[test]
+    fn loops_are_seen() {
+        assert!(Cell::read("fn f() { if true { for i in 0..3 { drop(i) } } }").loops);
+        assert!(Cell::read("(0..9).map(|x| x).sum::<i32>()").loops);
+        assert!(!Cell::read("let formula = 3; impl A for B {} fn f(g: impl for<'a> Fn(&'a u8)) {}").loops);
+    }
+
+    #[test]
+    fn an_impl_gets_the_same_name_when_only_its_body_changes() {
+        let one = Cell::read("impl P { fn a(&self) -> i32 { 1 } }");
+        let two = Cell::read("impl P { fn a(&self) -> i32 { 2 } }");
+        let other = Cell::read("impl P { fn b(&self) -> i32 { 2 } }");
+        assert_eq!(one.code[..one.shift], two.code[..two.shift]);
+        assert_ne!(one.code[..one.shift], other.code[..other.shift]);
+        assert_eq!(&one.code[one.shift..], "impl P { fn a(&self) -> i32 { 1 } }");
+        let below = Cell::read("// why\n\nimpl P {\n}");
+        assert_eq!(below.code.lines().count(), 4);
+        assert!(below.code.lines().nth(2).unwrap().ends_with("impl P {"));
+        assert_eq!(Cell::read("struct P; impl P {}").shift, 0);
+    }
+
+    #[test]
+    fn names_are_whole_words() {
+        assert!(mentions("Vec<P>", "P") && !mentions("Vec<Point>", "P") && !mentions("MyP", "P"));
+    }
+}

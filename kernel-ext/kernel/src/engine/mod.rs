@@ -1,0 +1,363 @@
+//! Runs cells: `evcxr` with our own cargo, our own child process and our own way of showing and stopping.
+//!
+//! The same program is kernel, child of evcxr and `cargo`: [`enter_special_modes`] tells which.
+
+mod cell;
+mod child;
+mod complete;
+mod control;
+mod deps;
+mod locate;
+pub(crate) mod original_env;
+mod outcome;
+mod output;
+mod patch;
+mod record;
+mod render;
+mod run_dir;
+mod shim;
+mod split;
+mod worker;
+
+pub use complete::{Completeness, is_complete};
+
+use crate::api::{Completion, Engine, Interrupter, Outcome, Output, Stream};
+use crate::prepared::{PrepareError, Prepared};
+use cell::Cell;
+use control::Control;
+use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
+use lathe_events::frame::{Bundle, NONCE_ENV};
+use outcome::Report;
+use output::{Event, Pending};
+use record::{Kind, Writer};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use worker::{ChildPlan, Done, Ended, Job};
+
+/// What every session starts with.
+const PRELUDE: &str = "use lathe::prelude::*;";
+/// Records that may wait for a slow front end before the cell has to wait.
+const QUEUE: usize = 256;
+/// Fragments of text that come within this time are shown together.
+const COALESCE: Duration = Duration::from_millis(5);
+/// A question about the code is given up after this time.
+const QUESTION: Duration = Duration::from_secs(10);
+/// evcxr's start is given up after this time.
+const START: Duration = Duration::from_secs(120);
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The prelude is not prepared.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// A file or folder could not be made.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    /// evcxr did not start.
+    #[error("the Rust engine did not start: {0}")]
+    Start(String),
+    /// The first cell, which loads the prelude, failed.
+    #[error("the prelude does not load: {0}")]
+    Prelude(String),
+}
+
+/// How to start an engine.
+#[derive(Debug, Default)]
+pub struct EngineOptions {
+    /// The kernel's program; by default the one that runs. Tests name it, because they are another program.
+    pub exe: Option<PathBuf>,
+    /// Where cells run; by default where the kernel was started.
+    pub working_dir: Option<PathBuf>,
+    /// Cells see `LATHE_QUICK=1`: fewer epochs, less data.
+    pub quick: bool,
+    /// More variables for the process that runs cells.
+    pub env: Vec<(String, String)>,
+}
+
+/// Takes over when this process is the child of evcxr or plays `cargo` or `rustup`; returns in the kernel itself.
+///
+/// Must be the first call in `main`, before any thread and any output.
+pub fn enter_special_modes() {
+    match shim::tool_name() {
+        Some("cargo") => shim::cargo(),
+        Some("rustup") => shim::rustup(),
+        _ => {}
+    }
+    if std::env::var_os("EVCXR_IS_RUNTIME").is_some() {
+        child::run();
+    }
+}
+
+/// Cells on `evcxr`.
+#[derive(Debug)]
+pub struct EvcxrEngine {
+    folder: PathBuf,
+    jobs: Sender<Job>,
+    events: Receiver<Event>,
+    control: Arc<Control>,
+    pending: Pending,
+    token: u64,
+    /// As they were after the last cell.
+    variables: Vec<(String, String)>,
+    /// Definitions of the notebook's own types.
+    types: HashMap<String, String>,
+    /// A function of an earlier cell loops.
+    loops: bool,
+    _prepared: Prepared,
+}
+
+impl EvcxrEngine {
+    /// Starts evcxr and its child on a prepared folder and loads the prelude: 4 to 5 s.
+    ///
+    /// # Errors
+    /// [`EngineError`] says what could not be started.
+    pub fn start(prepared: Prepared, options: &EngineOptions) -> Result<Self, EngineError> {
+        // The program may be replaced by a new build while it runs; this name stays the old one.
+        let own = || PathBuf::from(format!("/proc/{}/exe", std::process::id()));
+        let exe = options.exe.clone().unwrap_or_else(own);
+        let nonce = uuid::Uuid::new_v4().simple().to_string();
+        let (jobs, job_queue) = unbounded();
+        let (event_sender, events) = bounded(QUEUE);
+        let (ready, started) = bounded(1);
+        let (folder, control) = run_dir::with_engine_folder(&prepared, &exe, |folder| {
+            let fifo_path = folder.join(shim::FIFO);
+            let fifo = make_fifo(&fifo_path).map_err(|source| EngineError::Io { path: fifo_path.clone(), source })?;
+            let control = Arc::new(Control::new(folder.to_owned()));
+            let for_reader = Arc::clone(&control);
+            let for_nonce = nonce.clone();
+            std::thread::Builder::new()
+                .name(String::from("cell output"))
+                .spawn(move || output::read(fifo, &for_nonce, &for_reader, &event_sender))
+                .map_err(EngineError::Thread)?;
+            let mut variables = vec![
+                (NONCE_ENV.to_owned(), nonce.into()),
+                (child::FIFO_ENV.to_owned(), fifo_path.into_os_string()),
+                (String::from("LD_LIBRARY_PATH"), prepared.library_path()),
+            ];
+            if options.quick {
+                variables.push((String::from("LATHE_QUICK"), "1".into()));
+            }
+            variables.extend(options.env.iter().map(|(name, value)| (name.clone(), value.into())));
+            let plan = ChildPlan { exe: exe.clone(), working_dir: options.working_dir.clone(), variables };
+            let place = folder.to_owned();
+            std::thread::Builder::new()
+                .name(String::from("cells"))
+                // rust-analyzer recurses deeply.
+                .stack_size(32 << 20)
+                .spawn(move || match worker::start(plan.command()) {
+                    Ok(context) => {
+                        // The receiver may have given up.
+                        let _ = ready.send(Ok(()));
+                        worker::work(context, &place, &job_queue);
+                    }
+                    Err(error) => drop(ready.send(Err(error))),
+                })
+                .map_err(EngineError::Thread)?;
+            // evcxr reads the environment while it starts.
+            let answer = started.recv_timeout(START).unwrap_or_else(|_| {
+                control.signal(libc::SIGKILL);
+                Err(EngineError::Start(format!("no answer within {} s", START.as_secs())))
+            });
+            answer.map_err(|error| with_last_words(error, &events))?;
+            Ok((folder.to_owned(), control))
+        })?;
+        let mut engine = Self {
+            folder,
+            jobs,
+            events,
+            control,
+            pending: Pending::default(),
+            token: 0,
+            variables: Vec::new(),
+            types: HashMap::new(),
+            loops: false,
+            _prepared: prepared,
+        };
+        match engine.execute(PRELUDE, &mut |_| {}) {
+            Outcome::Ok => Ok(engine),
+            Outcome::Error(error) | Outcome::Interrupted(error) => {
+                Err(EngineError::Prelude(format!("{}\n{}", error.evalue, error.traceback.join("\n"))))
+            }
+        }
+    }
+
+    /// Names of the variables that the next cell can use, with their types.
+    pub fn variables(&self) -> &[(String, String)] {
+        &self.variables
+    }
+
+    /// How many compilations went to rustc directly, without cargo.
+    pub fn fast_path_count(&self) -> u64 {
+        std::fs::read_to_string(self.folder.join(shim::FAST_COUNT)).ok().and_then(|n| n.parse().ok()).unwrap_or(0)
+    }
+
+    /// Compiles and runs code; what it shows goes to `out`, what happened to the report.
+    fn run(&mut self, code: &str, opt: u8, out: &mut dyn FnMut(Output)) -> Result<(Done, Report), String> {
+        self.token += 1;
+        let token = self.token;
+        let (done, result) = bounded(1);
+        let job = Job::Execute { code: code.to_owned(), token, opt, done };
+        let gone = || String::from("the engine's thread ended: restart the kernel");
+        self.jobs.send(job).map_err(|_| gone())?;
+        let mut report = Report::default();
+        let mut finished = None;
+        let mut result = result;
+        loop {
+            let patience = if self.pending.is_empty() { never() } else { crossbeam_channel::after(COALESCE) };
+            crossbeam_channel::select! {
+                recv(self.events) -> event => match event {
+                    Ok(Event::Sync(seen)) if seen == token => {
+                        let done = match finished { Some(done) => done, None => result.recv().map_err(|_| gone())? };
+                        self.pending.finish(out);
+                        return Ok((done, report));
+                    }
+                    Ok(event) => report.take(event, &mut self.pending, &self.folder, code, out),
+                    Err(_) => return Err(gone()),
+                },
+                recv(result) -> done => {
+                    finished = Some(done.map_err(|_| gone())?);
+                    result = never();
+                },
+                recv(patience) -> _ => self.pending.flush(out),
+            }
+        }
+    }
+
+    /// Values of a type that this cell defines anew have the old layout: they are dropped before, by the old definition.
+    fn drop_outdated(&mut self, cell: &Cell, out: &mut dyn FnMut(Output)) {
+        let changed = |(name, text): &&(String, String)| self.types.get(name).is_some_and(|old| old != text);
+        let mut outdated: Vec<String> = cell.types.iter().filter(changed).map(|(name, _)| name.clone()).collect();
+        let redefined = outdated.join(", ");
+        // Types that hold such a type change with it.
+        let mut i = 0;
+        while let Some(name) = outdated.get(i).cloned() {
+            let holders = self.types.iter().filter(|(holder, text)| !outdated.contains(holder) && cell::mentions(text, &name));
+            let holders: Vec<String> = holders.map(|(holder, _)| holder.clone()).collect();
+            outdated.extend(holders);
+            i += 1;
+        }
+        let hit = |(_, ty): &&(String, String)| outdated.iter().any(|name| cell::mentions(ty, name));
+        let lost: Vec<String> = self.variables.iter().filter(hit).map(|(name, _)| name.clone()).collect();
+        if lost.is_empty() {
+            return;
+        }
+        let code: String = lost.iter().map(|name| format!("drop({name});")).collect();
+        if let Ok((done, _)) = self.run(&code, 0, out) {
+            self.variables = done.variables;
+            let text = format!("{redefined} is defined anew: dropped {}, made with the old definition\n", lost.join(", "));
+            out(Output::Stream { stream: Stream::Stderr, text });
+        }
+    }
+}
+
+impl Engine for EvcxrEngine {
+    fn execute(&mut self, code: &str, out: &mut dyn FnMut(Output)) -> Outcome {
+        let cell = Cell::read(code);
+        self.control.begin();
+        self.drop_outdated(&cell, out);
+        let level = cell.opt.unwrap_or(u8::from(cell.loops || self.loops));
+        let result = self.run(&cell.code, level, out);
+        let (requested, killed) = self.control.end();
+        let (done, report) = match result {
+            Ok(result) => result,
+            Err(error) => return Outcome::Error(render::failure("EngineDied", &error, Vec::new())),
+        };
+        let before = std::mem::replace(&mut self.variables, done.variables);
+        if let Ended::Ok(printed) = &done.result {
+            self.loops |= cell.loops;
+            self.types.extend(cell.types.iter().cloned());
+            if !printed.is_empty() {
+                let data = printed.iter().map(|(mime, text)| (mime.clone(), text.clone().into())).collect();
+                out(Output::Result { bundle: Bundle { data, ..Bundle::default() } });
+            }
+        }
+        let place = outcome::Place { code, generated: &self.folder.join("cell/lib.rs"), shift: cell.shift };
+        report.outcome(done.result, &place, &before, requested, killed)
+    }
+
+    fn complete(&mut self, code: &str, cursor: usize) -> Completion {
+        let cursor = floor_char_boundary(code, cursor);
+        let (done, answer) = bounded(1);
+        let job = Job::Complete { code: code.to_owned(), cursor, done };
+        let nothing = Completion { matches: Vec::new(), start: cursor, end: cursor };
+        if self.jobs.send(job).is_err() {
+            return nothing;
+        }
+        answer.recv_timeout(QUESTION).ok().filter(|found| !found.matches.is_empty()).unwrap_or(nothing)
+    }
+
+    fn inspect(&mut self, code: &str, cursor: usize) -> Option<Bundle> {
+        let is_name = |c: char| c.is_alphanumeric() || c == '_';
+        let cursor = floor_char_boundary(code, cursor);
+        // The question is about the whole word under the cursor.
+        let cursor = cursor + code[cursor..].find(|c| !is_name(c)).unwrap_or(code.len() - cursor);
+        let (done, answer) = bounded(1);
+        self.jobs.send(Job::Inspect { code: code.to_owned(), cursor, done }).ok()?;
+        let (plain, html) = answer.recv_timeout(QUESTION).ok()??;
+        let known = !plain.trim().is_empty() && plain != "No documentation found";
+        known.then(|| Bundle::text(plain).with("text/html", html))
+    }
+
+    fn interrupter(&self) -> Interrupter {
+        let control = Arc::clone(&self.control);
+        Interrupter::new(move || control.interrupt())
+    }
+
+    fn shutdown(&mut self) {
+        self.control.signal(libc::SIGKILL);
+    }
+}
+
+impl Drop for EvcxrEngine {
+    fn drop(&mut self) {
+        self.shutdown();
+        if let Ok(mut fifo) = Writer::open(&self.folder.join(shim::FIFO)) {
+            // Without this mark the reader waits until the process ends.
+            let _ = fifo.send(Kind::Stop, b"");
+        }
+        // The next kernel removes what is left.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// What the child printed before it failed says why.
+fn with_last_words(error: EngineError, events: &Receiver<Event>) -> EngineError {
+    let mut words = Vec::new();
+    while let Ok(event) = events.recv_timeout(Duration::from_millis(100)) {
+        if let Event::Text(_, bytes) = event {
+            words.extend(bytes);
+        }
+    }
+    match error {
+        EngineError::Start(text) => EngineError::Start(format!("{text}\n{}", String::from_utf8_lossy(&words)).trim_end().to_owned()),
+        other => other,
+    }
+}
+
+/// Makes the FIFO and opens it for reading; it never ends, because this end can also write.
+fn make_fifo(path: &Path) -> io::Result<File> {
+    use std::os::unix::ffi::OsStrExt;
+    let name = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: `name` is a valid C string.
+    if unsafe { libc::mkfifo(name.as_ptr(), 0o600) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    File::options().read(true).write(true).open(path)
+}
+
+fn floor_char_boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+}

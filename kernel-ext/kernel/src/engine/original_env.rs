@@ -1,0 +1,37 @@
+//! The kernel changes its own environment so that evcxr and rust-analyzer find our cargo; this is what it was before.
+
+use std::ffi::{OsStr, OsString};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Every variable that the engine sets in its own process.
+pub(crate) const CHANGED: [&str; 8] =
+    ["PATH", "CARGO_HOME", "CARGO", "RUSTC", "RUSTUP_TOOLCHAIN", "EVCXR_TMPDIR", "EVCXR_CONFIG_DIR", super::shim::RUN_ENV];
+
+static SAVED: OnceLock<Vec<(String, Option<OsString>)>> = OnceLock::new();
+
+/// Remembers the environment as it is; only the first call counts.
+pub(super) fn save() -> &'static [(String, Option<OsString>)] {
+    SAVED.get_or_init(|| CHANGED.iter().map(|name| ((*name).to_owned(), std::env::var_os(name))).collect())
+}
+
+/// Gives a command the environment from before.
+pub(super) fn restore(command: &mut Command) {
+    for (name, value) in SAVED.get().map(Vec::as_slice).unwrap_or_default() {
+        set(command, name, value.as_deref());
+    }
+}
+
+pub(super) fn set(command: &mut Command, name: &str, value: Option<&OsStr>) {
+    match value {
+        Some(value) => command.env(name, value),
+        None => command.env_remove(name),
+    };
+}
+
+/// A command that runs in the environment from before.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    restore(&mut command);
+    command
+}

@@ -1,0 +1,253 @@
+//! What happened while a cell ran, and what the user is told about it.
+
+use super::output::{Event, Pending};
+use super::render::{self, hint};
+use super::worker::Ended;
+use super::{locate, patch};
+use crate::api::{CellError, Outcome, Output, Stream};
+use lathe_events::frame::Frame;
+use std::path::Path;
+
+/// A panic as the prelude's hook reported it.
+#[derive(Debug)]
+struct Panic {
+    message: String,
+    file: String,
+    line: u32,
+    column: u32,
+    backtrace: String,
+}
+
+/// Collected while the cell ran.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// Reported, but not yet known to be the cell's own.
+    panic: Option<Panic>,
+    panicked: bool,
+    early: Option<String>,
+    died: Option<i32>,
+}
+
+/// The cell and the source that was made from it.
+pub(super) struct Place<'a> {
+    pub code: &'a str,
+    pub generated: &'a Path,
+    /// Columns before line 1 that are not the user's.
+    pub shift: usize,
+}
+
+impl Place<'_> {
+    /// Line and column of the cell for a place in the generated source.
+    fn of(&self, line: u32, column: u32) -> Option<(usize, usize)> {
+        let generated = std::fs::read_to_string(self.generated).ok()?;
+        let (line, column) = (line as usize, column as usize);
+        let found = locate::cell_line(&generated, self.code, line)?;
+        let (there, here) = (generated.lines().nth(line - 1)?, self.code.lines().nth(found - 1)?);
+        // Indentation and comments before a statement were dropped.
+        let dropped = here.trim_end().chars().count().saturating_sub(there.trim_end().chars().count());
+        let shift = if found == 1 { self.shift } else { 0 };
+        Some((found, (column + dropped).saturating_sub(shift).max(1)))
+    }
+
+    fn is_generated(&self, file: &str) -> bool {
+        file == "cell/lib.rs" || Path::new(file) == self.generated
+    }
+}
+
+impl Report {
+    /// Takes one event; shows what is to be shown.
+    pub fn take(
+        &mut self,
+        event: Event,
+        pending: &mut Pending,
+        folder: &Path,
+        code: &str,
+        out: &mut dyn FnMut(Output),
+    ) {
+        match event {
+            Event::Text(stream, bytes) => pending.text(stream, &bytes, out),
+            Event::Content { mime, content } => pending.content(&mime, content, out),
+            Event::Frame(frame) => {
+                pending.flush(out);
+                match *frame {
+                    Frame::Display { bundle, id } => out(Output::Display { bundle, id }),
+                    Frame::Result { bundle } => out(Output::Result { bundle }),
+                    Frame::Update { bundle, id } => out(Output::Update { bundle, id }),
+                    Frame::Clear { wait } => out(Output::Clear { wait }),
+                    Frame::Flushed => {}
+                    Frame::Panic { message, file, line, column, backtrace } => {
+                        let place = Place { code, generated: &folder.join("cell/lib.rs"), shift: 0 };
+                        self.show_panic_of_thread(&place, out);
+                        self.panic = Some(Panic { message, file, line, column, backtrace });
+                    }
+                }
+            }
+            Event::Try(text) => self.early = Some(text),
+            Event::Panicked => self.panicked = true,
+            Event::EarlyReturn => {
+                self.early.get_or_insert_default();
+            }
+            Event::Died(status) => self.died = Some(status),
+            Event::Sync(_) => {}
+        }
+    }
+
+    /// A panic that did not end the cell: of a thread, or caught.
+    fn show_panic_of_thread(&mut self, place: &Place<'_>, out: &mut dyn FnMut(Output)) {
+        if let Some(panic) = self.panic.take() {
+            let at = match place.of(panic.line, panic.column).filter(|_| place.is_generated(&panic.file)) {
+                Some((line, column)) => format!("cell:{line}:{column}"),
+                None => format!("{}:{}", short(&panic.file), panic.line),
+            };
+            let text = format!("a thread panicked at {at}: {}\n", panic.message);
+            out(Output::Stream { stream: Stream::Stderr, text });
+        }
+    }
+
+    /// The outcome of the cell; `before` are the variables that existed before it.
+    pub fn outcome(
+        mut self,
+        result: Ended,
+        place: &Place<'_>,
+        before: &[(String, String)],
+        requested: bool,
+        killed: bool,
+    ) -> Outcome {
+        if let Some(outcome) = self.interrupted(&result, before, requested, killed) {
+            return outcome;
+        }
+        match result {
+            Ended::Ok(_) if self.panicked => Outcome::Error(self.panic_error(place)),
+            Ended::Ok(_) => match self.early.take() {
+                Some(text) => Outcome::Error(early_error(&text, place)),
+                None => Outcome::Ok,
+            },
+            Ended::Compile(errors) => Outcome::Error(render::compile_error(place.code, &errors, place.shift)),
+            Ended::Message(message) => Outcome::Error(message_error(&message)),
+            Ended::Terminated(message) => Outcome::Error(self.died_error(&message, before)),
+        }
+    }
+
+    fn interrupted(&self, result: &Ended, before: &[(String, String)], requested: bool, killed: bool) -> Option<Outcome> {
+        if !requested {
+            return None;
+        }
+        let text = match result {
+            Ended::Terminated(_) if killed => {
+                format!("stopped; the cell did not react, so its process was ended. {}", lost(before))
+            }
+            // It died of something else at that moment.
+            Ended::Terminated(_) => return None,
+            Ended::Ok(_) => String::from("stopped; variables keep what they held at that moment"),
+            Ended::Compile(_) | Ended::Message(_) => String::from("stopped before the cell ran; variables are kept"),
+        };
+        Some(Outcome::Interrupted(render::failure("Interrupted", &text, Vec::new())))
+    }
+
+    fn panic_error(&mut self, place: &Place<'_>) -> CellError {
+        let Some(panic) = self.panic.take() else {
+            return render::failure("Panic", "the cell panicked", Vec::new());
+        };
+        let mut below = Vec::new();
+        if place.is_generated(&panic.file) {
+            match place.of(panic.line, panic.column) {
+                Some((line, column)) => below = render::point_at(place.code, line, Some(column), "panicked here"),
+                None => {
+                    let source = std::fs::read_to_string(place.generated).unwrap_or_default();
+                    let line = source.lines().nth(panic.line.saturating_sub(1) as usize).unwrap_or_default();
+                    below.push(format!("in a function of an earlier cell, at: {}", line.trim()));
+                }
+            }
+        } else {
+            below.push(format!("at {}:{}:{}", short(&panic.file), panic.line, panic.column));
+        }
+        below.extend(panic.backtrace.lines().map(str::to_owned));
+        render::failure("Panic", &panic.message, below)
+    }
+
+    fn died_error(&self, message: &str, before: &[(String, String)]) -> CellError {
+        let how = match self.died {
+            Some(status) if libc::WIFSIGNALED(status) => signal_text(libc::WTERMSIG(status)),
+            Some(status) => format!("exit status {}", libc::WEXITSTATUS(status)),
+            None => message.lines().next_back().unwrap_or_default().to_owned(),
+        };
+        let evalue = format!("the cell's process ended ({how}). {}", lost(before));
+        render::failure("ProcessDied", &evalue, vec![hint("the next cell runs in a new process")])
+    }
+}
+
+fn lost(before: &[(String, String)]) -> String {
+    let mut names: Vec<&str> = before.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    if names.is_empty() {
+        String::from("No variable was lost")
+    } else {
+        format!("Lost variables: {}; functions and types are kept", names.join(", "))
+    }
+}
+
+fn signal_text(signal: i32) -> String {
+    let name = match signal {
+        libc::SIGABRT => "aborted",
+        libc::SIGSEGV => "segmentation fault",
+        libc::SIGILL => "illegal instruction",
+        libc::SIGBUS => "bus error",
+        libc::SIGFPE => "arithmetic error",
+        libc::SIGKILL => "killed, perhaps because memory ran out",
+        libc::SIGTERM => "terminated",
+        _ => "killed",
+    };
+    format!("{name}, signal {signal}")
+}
+
+fn early_error(text: &str, place: &Place<'_>) -> CellError {
+    let Some((line, column, text)) = patch::parse_try(text) else {
+        return render::failure("Error", "the cell returned an error", Vec::new());
+    };
+    let below = match place.of(line, column) {
+        Some((line, column)) => render::point_at(place.code, line, Some(column), "the cell returned here"),
+        None => Vec::new(),
+    };
+    render::failure("Error", &text, below)
+}
+
+/// evcxr's own messages, in words for a notebook.
+fn message_error(message: &str) -> CellError {
+    let message = message.trim();
+    if let Some(text) = message.strip_prefix("error: no matching package named: ") {
+        return render::failure("DependencyError", &text.replace("\\n", "\n"), Vec::new());
+    }
+    let text = message.replace("prevent evcxr from attempting to persist", "keep the kernel from storing").replace("evcxr", "the kernel");
+    let name = if text.starts_with("Couldn't automatically determine type") { "TypeUnknown" } else { "CompileError" };
+    render::failure(name, &text, Vec::new())
+}
+
+/// A path inside a dependency or the standard library without the part that differs between machines.
+fn short(file: &str) -> &str {
+    for mark in ["/registry/src/", "/rustc/", "/lib/rustlib/src/rust/"] {
+        if let Some((_, rest)) = file.split_once(mark) {
+            // The first part names a registry or a commit.
+            return rest.split_once('/').map_or(rest, |(_, rest)| rest);
+        }
+    }
+    file
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lose_the_machine() {
+        assert_eq!(short("/home/a/.cargo/registry/src/index-1/dfdx-0.13.0/src/lib.rs"), "dfdx-0.13.0/src/lib.rs");
+        assert_eq!(short("/rustc/0123/library/core/src/option.rs"), "library/core/src/option.rs");
+        assert_eq!(short("lab/src/vae.rs"), "lab/src/vae.rs");
+    }
+
+    #[test]
+    fn what_is_lost_is_named() {
+        let variables = [(String::from("y"), String::from("i32")), (String::from("x"), String::from("i32"))];
+        assert_eq!(lost(&variables), "Lost variables: x, y; functions and types are kept");
+        assert_eq!(lost(&[]), "No variable was lost");
+    }
+}

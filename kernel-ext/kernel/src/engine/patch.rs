@@ -1,0 +1,92 @@
+//! Small changes to the source that evcxr generates, none of which moves a line or a column of the cell.
+
+use super::split::{RUN_MARK, TRY_MARK};
+
+/// Where evcxr's function for the cell begins, with and without stored variables.
+const STARTS: [&str; 2] =
+    ["  -> *mut evcxr_internal_runtime::VariableStore {", "evcxr_variable_store: *mut u8) -> *mut u8 {"];
+/// Its last expression.
+const END: &str = "evcxr_variable_store";
+/// How an early `?` prints its error.
+const ERROR: &str = "eprintln!(\"{}\", error);";
+
+/// Says when the cell's code begins, prepares the prelude in this process, flushes at the end, and tells where a `?` was.
+pub(super) fn patch(source: &str) -> String {
+    let mut lines: Vec<String> = source.lines().map(str::to_owned).collect();
+    if let Some(line) = lines.iter_mut().rev().find(|line| STARTS.contains(&line.as_str())) {
+        line.push_str(" ::lathe::display::cell::init(); ::lathe::display::cell::begin(); ");
+        line.push_str(&format!("println!({RUN_MARK:?});"));
+    }
+    if let Some(line) = lines.iter_mut().rev().find(|line| *line == END) {
+        *line = format!("{{ use ::std::io::Write as _; let _ = ::std::io::stdout().flush(); }} {END}");
+    }
+    if let Some(start) = lines.iter().position(|line| line.contains("From<T> for EvcxrUserCodeError")) {
+        let report = format!(
+            "let place = ::std::panic::Location::caller(); let text = ::std::string::ToString::to_string(&error)\
+             .replace('\\\\', \"\\\\\\\\\").replace('\\n', \"\\\\n\"); \
+             println!(\"{{}}{{}} {{}} {{}}\", {TRY_MARK:?}, place.line(), place.column(), text);"
+        );
+        for line in lines.iter_mut().skip(start).take(8) {
+            if line.contains(ERROR) {
+                *line = line.replace(ERROR, &report);
+            } else if line.trim_start().starts_with("fn from(") {
+                *line = line.replacen("fn from(", "#[track_caller] fn from(", 1);
+            }
+        }
+    }
+    let mut patched = lines.join("\n");
+    patched.push('\n');
+    patched
+}
+
+/// Reads `line column text` back.
+pub(super) fn parse_try(message: &str) -> Option<(u32, u32, String)> {
+    let mut parts = message.splitn(3, ' ');
+    let line = parts.next()?.parse().ok()?;
+    let column = parts.next()?.parse().ok()?;
+    let mut text = String::new();
+    let mut chars = parts.next()?.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some('n') => text.push('\n'),
+                Some(other) => text.push(other),
+                None => {}
+            },
+            other => text.push(other),
+        }
+    }
+    Some((line, column, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_stay_where_they_are() {
+        let source = "fn a() {}\npub extern \"C\" fn run_user_code_1(\nevcxr_variable_store: *mut u8) -> *mut u8 {\n\
+                      if std::panic::catch_unwind(||{\n1\n}).is_err() {\n}\nevcxr_variable_store\n}\n";
+        let patched = patch(source);
+        assert_eq!(patched.lines().count(), source.lines().count());
+        let at = |n: usize| patched.lines().nth(n - 1).unwrap().to_owned();
+        assert!(at(3).contains("cell::begin()") && at(3).contains("LATHE-RUN"));
+        assert_eq!(at(5), "1");
+        assert!(at(8).contains("flush()") && at(8).ends_with(END));
+    }
+
+    #[test]
+    fn an_early_return_tells_its_place() {
+        let source = "impl<T: std::fmt::Display> From<T> for EvcxrUserCodeError {\n    fn from(error: T) -> Self {\n\
+                      eprintln!(\"{}\", error);\n";
+        let patched = patch(source);
+        assert!(patched.contains("#[track_caller] fn from(") && patched.contains("Location::caller()"));
+        assert!(!patched.contains("eprintln!"));
+    }
+
+    #[test]
+    fn texts_of_errors_come_back() {
+        assert_eq!(parse_try("3 14 no \\\\ file\\nhere"), Some((3, 14, String::from("no \\ file\nhere"))));
+        assert_eq!(parse_try("x"), None);
+    }
+}

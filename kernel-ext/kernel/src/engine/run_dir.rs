@@ -1,0 +1,103 @@
+//! The folder of this kernel process: our `cargo` and `rustup`, and one folder for each engine.
+
+use super::shim::{self, Config};
+use super::{EngineError, original_env};
+use crate::prepared::{Prepared, cache_root};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Held while this process lives, so that others do not remove the folder.
+struct RunDir {
+    path: PathBuf,
+    engines: u32,
+    _lock: File,
+}
+
+static RUN: Mutex<Option<RunDir>> = Mutex::new(None);
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> EngineError + '_ {
+    move |source| EngineError::Io { path: path.to_owned(), source }
+}
+
+/// Makes a folder for one engine, sets the environment that evcxr reads, and calls `start` while nobody else changes it.
+pub(super) fn with_engine_folder<T>(
+    prepared: &Prepared,
+    exe: &Path,
+    start: impl FnOnce(&Path) -> Result<T, EngineError>,
+) -> Result<T, EngineError> {
+    let mut run = RUN.lock().unwrap_or_else(PoisonError::into_inner);
+    let saved = original_env::save();
+    if run.is_none() {
+        *run = Some(make_run_dir(exe)?);
+    }
+    let Some(run) = run.as_mut() else { return Err(EngineError::Start(String::from("no folder"))) };
+    run.engines += 1;
+    let folder = run.path.join(format!("e{}", run.engines));
+    std::fs::create_dir_all(folder.join("src")).map_err(at(&folder))?;
+    let config = Config {
+        prepared: prepared.dir().to_owned(),
+        environment: saved.iter().map(|(n, v)| (n.clone(), v.as_ref().map(|v| v.to_string_lossy().into_owned()))).collect(),
+    };
+    let json = serde_json::to_vec(&config).map_err(|error| EngineError::Start(error.to_string()))?;
+    let file = run.path.join("shim.json");
+    std::fs::write(&file, json).map_err(at(&file))?;
+
+    let mut path = run.path.join("bin").into_os_string();
+    if let Some(old) = saved.iter().find(|(name, _)| name == "PATH").and_then(|(_, value)| value.as_ref()) {
+        path.push(":");
+        path.push(old);
+    }
+    let set = [
+        ("PATH", path),
+        // rust-analyzer looks here before PATH.
+        ("CARGO_HOME", run.path.clone().into_os_string()),
+        ("RUSTC", prepared.info().rustc.clone().into_os_string()),
+        ("EVCXR_TMPDIR", folder.clone().into_os_string()),
+        ("EVCXR_CONFIG_DIR", run.path.clone().into_os_string()),
+        (shim::RUN_ENV, run.path.clone().into_os_string()),
+    ];
+    for (name, value) in set {
+        // SAFETY: Rust's own readers are serialised by std's lock, as is our writing by `RUN`; no C code in this process
+        // reads the environment after start.
+        unsafe { std::env::set_var(name, value) };
+    }
+    start(&folder)
+}
+
+fn make_run_dir(exe: &Path) -> Result<RunDir, EngineError> {
+    let wanted = cache_root()?.join("run");
+    // evcxr separates words of its commands by spaces.
+    let all = if wanted.as_os_str().as_encoded_bytes().contains(&b' ') {
+        // SAFETY: asks for a number.
+        PathBuf::from(format!("/tmp/lathe-run-{}", unsafe { libc::getuid() }))
+    } else {
+        wanted
+    };
+    std::fs::create_dir_all(&all).map_err(at(&all))?;
+    remove_stale(&all);
+    let path = tempfile::Builder::new().prefix("k").tempdir_in(&all).map_err(at(&all))?.keep();
+    let lock_path = path.join("lock");
+    let lock = File::create(&lock_path).map_err(at(&lock_path))?;
+    lock.lock().map_err(at(&lock_path))?;
+    let bin = path.join("bin");
+    std::fs::create_dir(&bin).map_err(at(&bin))?;
+    for name in ["cargo", "rustup"] {
+        let link = bin.join(name);
+        std::os::unix::fs::symlink(exe, &link).map_err(at(&link))?;
+    }
+    Ok(RunDir { path, engines: 0, _lock: lock })
+}
+
+/// Folders of kernels that are gone.
+fn remove_stale(all: &Path) {
+    for entry in std::fs::read_dir(all).into_iter().flatten().flatten() {
+        // One that is just being made has no lock file yet.
+        let Ok(lock) = File::open(entry.path().join("lock")) else { continue };
+        if lock.try_lock().is_ok() {
+            // Tried again by the next kernel.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! This program as `cargo` and `rustup`, for evcxr and rust-analyzer inside the kernel.
+//!
+//! A cell is compiled by one run of rustc against the prepared folder: no cargo, no fingerprints, no lock file. Questions
+//! about the package are answered from what `prepare` stored. Whatever is not recognised goes to the real cargo.
+
+use super::record::{Kind, Writer};
+use super::{deps, original_env, patch};
+use crate::prepared::Prepared;
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Names the folder of this kernel process: `bin/`, `shim.json` and one folder for each engine.
+pub(crate) const RUN_ENV: &str = "LATHE_RUN_DIR";
+/// In an engine's folder: the user has asked to stop.
+pub(super) const INTERRUPTED: &str = "interrupted";
+/// In an engine's folder: process group of the compiler that runs.
+pub(super) const COMPILER: &str = "compiler.pid";
+/// In an engine's folder: optimisation level of the next cell.
+pub(super) const OPT_LEVEL: &str = "opt-level";
+/// In an engine's folder: how many cells took the fast path.
+pub(super) const FAST_COUNT: &str = "fast-path.count";
+/// In an engine's folder: the FIFO to the kernel.
+pub(super) const FIFO: &str = "output.fifo";
+/// Where evcxr wants to read the path of the library.
+const SO_PATH_ENV: &str = "EVCXR_EXECUTION_SO_PATH";
+
+/// `shim.json`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Config {
+    /// The prepared folder.
+    pub prepared: PathBuf,
+    /// The environment before the kernel changed it.
+    pub environment: Vec<(String, Option<String>)>,
+}
+
+/// Which tool this program was called as.
+pub(super) fn tool_name() -> Option<&'static str> {
+    std::env::var_os(RUN_ENV)?;
+    let called = PathBuf::from(std::env::args_os().next()?);
+    match called.file_name()?.to_str()? {
+        "cargo" => Some("cargo"),
+        "rustup" => Some("rustup"),
+        _ => None,
+    }
+}
+
+/// Answers as `rustup`.
+pub(super) fn rustup() -> ! {
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let shim = Shim::open();
+    match args.as_slice() {
+        [which, tool] if which == "which" && tool == "cargo" => println!("{}", shim.run.join("bin/cargo").display()),
+        [which, tool] if which == "which" && tool == "rustc" => println!("{}", shim.prepared.info().rustc.display()),
+        _ => shim.exec(Command::new("rustup").args(args)),
+    }
+    std::process::exit(0)
+}
+
+/// Answers as `cargo`.
+pub(super) fn cargo() -> ! {
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let text: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
+    let shim = Shim::open();
+    let manifest = text.iter().position(|arg| *arg == "--manifest-path").and_then(|i| text.get(i + 1)).map(PathBuf::from);
+    let here = std::env::current_dir().unwrap_or_default();
+    let folder = manifest.as_deref().and_then(Path::parent).unwrap_or(&here).to_owned();
+    let in_cell = folder.starts_with(&shim.run);
+    // `-Z x` and options before the command do not matter here.
+    let command = text.iter().find(|arg| !arg.starts_with('-') && **arg != "unstable-options").copied();
+    match command {
+        Some("--version") | None if text.contains(&"--version") => print!("{}", shim.prepared.info().cargo_version),
+        Some("build") if in_cell => shim.build(&folder, false),
+        Some("check") if in_cell => shim.build(&folder, true),
+        Some("metadata") if in_cell => shim.metadata(&folder, &args),
+        Some("locate-project") if in_cell => {
+            println!("{}", serde_json::json!({ "root": folder.join("Cargo.toml") }));
+        }
+        // Nothing of ours is in cargo's configuration, and a cell's package has no other.
+        Some("config") if in_cell => std::process::exit(1),
+        Some("rustc") if in_cell && text.contains(&"--print") => shim.print_rustc(&text),
+        Some("clean") if in_cell => {}
+        // rust-analyzer then reads the standard library's own crates without their dependencies, and needs no network.
+        Some("metadata") if folder.starts_with(&shim.prepared.info().sysroot) => std::process::exit(1),
+        _ => shim.exec(Command::new(&shim.prepared.info().cargo).args(&args)),
+    }
+    std::process::exit(0)
+}
+
+struct Shim {
+    run: PathBuf,
+    config: Config,
+    prepared: Prepared,
+}
+
+fn fail(message: &str) -> ! {
+    eprintln!("error: lathe: {message}");
+    std::process::exit(1)
+}
+
+impl Shim {
+    fn open() -> Self {
+        let run = PathBuf::from(std::env::var_os(RUN_ENV).unwrap_or_default());
+        let read = |path: PathBuf| fs::read(&path).map_err(|error| format!("{}: {error}", path.display()));
+        let config: Result<Config, String> =
+            read(run.join("shim.json")).and_then(|bytes| serde_json::from_slice(&bytes).map_err(|e| e.to_string()));
+        let config = config.unwrap_or_else(|error| fail(&error));
+        let Some(prepared) = Prepared::open(&config.prepared) else {
+            fail(&format!("{} is gone; restart the kernel", config.prepared.display()))
+        };
+        Self { run, config, prepared }
+    }
+
+    /// Becomes another program, in the environment from before the kernel changed it.
+    fn exec(&self, command: &mut Command) -> ! {
+        self.restore(command);
+        let error = command.exec();
+        fail(&format!("cannot run {}: {error}", command.get_program().display()))
+    }
+
+    fn restore(&self, command: &mut Command) {
+        for (name, value) in &self.config.environment {
+            original_env::set(command, name, value.as_deref().map(AsRef::as_ref));
+        }
+    }
+
+    /// Compiles the cell in `folder`, or with `check` only looks for errors.
+    fn build(&self, folder: &Path, check: bool) -> ! {
+        own_group();
+        // The order matters: whoever interrupts writes the flag first and then looks for the compiler.
+        let registered = fs::write(folder.join(COMPILER), std::process::id().to_string());
+        let stop_if_interrupted = || {
+            if folder.join(INTERRUPTED).exists() {
+                fail("interrupted");
+            }
+        };
+        if let Err(error) = registered {
+            fail(&format!("{}: {error}", folder.display()));
+        }
+        stop_if_interrupted();
+        let user_deps = self.user_deps(folder, stop_if_interrupted);
+
+        let source = fs::read_to_string(folder.join("src/lib.rs")).unwrap_or_else(|error| fail(&error.to_string()));
+        let out = folder.join("out");
+        let written = fs::create_dir_all(folder.join("cell"))
+            .and_then(|()| fs::create_dir_all(&out))
+            .and_then(|()| fs::write(folder.join("cell/lib.rs"), patch::patch(&source)));
+        if let Err(error) = written {
+            fail(&format!("{}: {error}", folder.display()));
+        }
+        let library = out.join(format!("{}ctx{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX));
+        let mut rustc = Command::new(&self.prepared.info().rustc);
+        rustc.args(["--crate-name", "ctx", "cell/lib.rs", "--crate-type", "cdylib"]);
+        rustc.args(["--error-format=json", "--json=diagnostic-rendered-ansi", "--cap-lints", "warn"]);
+        rustc.args(self.prepared.rustc_args()).args(user_deps);
+        // One name for ever: types of an earlier cell keep their identity.
+        rustc.args(["-C", "metadata=lathe-cell", "-C", "debuginfo=0", "-C", "codegen-units=16"]);
+        rustc.args(["-C", "debug-assertions=on", "-C", "overflow-checks=on", "-C", "lto=off"]);
+        let level = fs::read_to_string(folder.join(OPT_LEVEL)).unwrap_or_default();
+        rustc.args(["-C", &format!("opt-level={}", if level.is_empty() { "0" } else { level.trim() })]);
+        if check {
+            rustc.args(["--emit", "metadata", "--out-dir"]).arg(folder.join("check"));
+        } else {
+            rustc.args(["--emit", "link", "-o"]).arg(&library);
+            count(&folder.join(FAST_COUNT));
+            if let Some(file) = std::env::var_os(SO_PATH_ENV)
+                && let Err(error) = fs::write(file, library.as_os_str().as_encoded_bytes())
+            {
+                fail(&error.to_string());
+            }
+        }
+        stop_if_interrupted();
+        self.exec(rustc.current_dir(folder))
+    }
+
+    /// `--extern` arguments of the crates that the user added by `:dep`.
+    fn user_deps(&self, folder: &Path, stop_if_interrupted: impl Fn()) -> Vec<OsString> {
+        let Ok(manifest) = fs::read_to_string(folder.join("Cargo.toml")) else { return Vec::new() };
+        let section = deps::section(&manifest);
+        if section.is_empty() {
+            return Vec::new();
+        }
+        let cargo = || {
+            let mut command = Command::new(&self.prepared.info().cargo);
+            self.restore(&mut command);
+            command.env("RUSTC", &self.prepared.info().rustc);
+            command
+        };
+        let mut kernel = Writer::open(&folder.join(FIFO)).ok();
+        let mut say = |text: &str| {
+            if let Some(kernel) = &mut kernel {
+                // Only progress.
+                let _ = kernel.send(Kind::Stderr, text.as_bytes());
+            }
+        };
+        match deps::build(folder, &section, cargo, &mut say) {
+            Ok(args) => {
+                stop_if_interrupted();
+                args
+            }
+            Err(error) => {
+                // evcxr passes this line to the user.
+                eprintln!("error: no matching package named: {error}");
+                std::process::exit(1)
+            }
+        }
+    }
+
+    fn metadata(&self, folder: &Path, args: &[OsString]) -> ! {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+        if manifest.contains("evcxr_dummy_validate_dep") {
+            // A question about the registry: only the real cargo knows.
+            let place = folder.join("validate");
+            let written =
+                fs::create_dir_all(&place).and_then(|()| fs::write(place.join("Cargo.toml"), &manifest)).and_then(|()| fs::write(place.join("lib.rs"), ""));
+            if let Err(error) = written {
+                fail(&error.to_string());
+            }
+            self.exec(Command::new(&self.prepared.info().cargo).args(args).current_dir(place));
+        }
+        let answer = self.prepared.metadata().unwrap_or_else(|error| fail(&error.to_string()));
+        let answer = answer.replace(crate::prepared::FOLDER, &folder.to_string_lossy());
+        let section = deps::section(&manifest);
+        if section.is_empty() || args.iter().any(|arg| arg == "--no-deps") {
+            println!("{answer}");
+        } else {
+            let real = || {
+                let mut command = Command::new(&self.prepared.info().cargo);
+                self.restore(&mut command);
+                command
+            };
+            println!("{}", deps::merge_metadata(&answer, folder, &section, &self.prepared.info().target, real).unwrap_or(answer));
+        }
+        std::process::exit(0)
+    }
+
+    fn print_rustc(&self, text: &[&str]) -> ! {
+        let mut rustc = Command::new(&self.prepared.info().rustc);
+        // rust-analyzer asks for the target's description, which only nightly prints otherwise.
+        rustc.env("RUSTC_BOOTSTRAP", "1");
+        let mut rest = text.iter().skip_while(|arg| **arg != "rustc").skip(1);
+        while let Some(arg) = rest.next() {
+            match *arg {
+                "--" => {}
+                "-Z" => drop(rest.next()),
+                _ => drop(rustc.arg(arg)),
+            }
+        }
+        rustc.args(["-Z", "unstable-options"]);
+        self.exec(&mut rustc)
+    }
+}
+
+/// An interrupt then reaches cargo and every rustc at once. When the kernel is killed the compiler goes too.
+fn own_group() {
+    // SAFETY: both calls only change this process.
+    unsafe {
+        libc::setpgid(0, 0);
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+    }
+}
+
+fn count(file: &Path) {
+    let seen: u64 = fs::read_to_string(file).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    // Only tests read it.
+    let _ = fs::write(file, (seen + 1).to_string());
+}

@@ -1,0 +1,128 @@
+//! The thread that owns evcxr's context: it compiles and runs one cell after the other.
+
+use super::record::{Kind, Writer};
+use super::{EngineError, shim};
+use crate::api::Completion;
+use crossbeam_channel::{Receiver, Sender};
+use evcxr::{CommandContext, CompilationError, Error, EvalContext, EvalOutputs};
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// What the worker is asked.
+pub(super) enum Job {
+    Execute { code: String, token: u64, opt: u8, done: Sender<Done> },
+    Complete { code: String, cursor: usize, done: Sender<Completion> },
+    Inspect { code: String, cursor: usize, done: Sender<Option<(String, String)>> },
+}
+
+/// How a cell ended, as evcxr saw it.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub result: Ended,
+    /// Name and type of every stored variable.
+    pub variables: Vec<(String, String)>,
+}
+
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// It ran (or there was nothing to run); what a `:command` printed.
+    Ok(HashMap<String, String>),
+    /// It does not compile.
+    Compile(Vec<CompilationError>),
+    /// evcxr's own message.
+    Message(String),
+    /// The process that runs cells ended.
+    Terminated(String),
+}
+
+/// Starts evcxr and its child; the caller has set the environment that evcxr reads.
+pub(super) fn start(child: Command) -> Result<CommandContext, EngineError> {
+    let (context, outputs) =
+        EvalContext::with_subprocess_command(child).map_err(|error| EngineError::Start(error.to_string()))?;
+    // The pump takes everything that cells print; what still comes here are the kernel's own troubles.
+    for channel in [outputs.stdout, outputs.stderr] {
+        std::thread::Builder::new()
+            .name(String::from("evcxr output"))
+            .spawn(move || channel.iter().for_each(|line| eprintln!("{line}")))
+            .map_err(EngineError::Thread)?;
+    }
+    Ok(CommandContext::with_eval_context(context))
+}
+
+/// Works until the engine is gone.
+pub(super) fn work(mut context: CommandContext, folder: &std::path::Path, jobs: &Receiver<Job>) {
+    let mut sync = Writer::open(&folder.join(shim::FIFO)).ok();
+    for job in jobs {
+        match job {
+            Job::Execute { code, token, opt, done } => {
+                // When it cannot be written the cell runs with the last level.
+                let _ = std::fs::write(folder.join(shim::OPT_LEVEL), opt.to_string());
+                let result = execute(&mut context, &code);
+                let variables = context.variables_and_types().map(|(n, t)| (n.to_owned(), t.to_owned())).collect();
+                if let Some(sync) = &mut sync {
+                    // Everything that the cell printed is in the FIFO before this mark.
+                    let _ = sync.send(Kind::Sync, &token.to_le_bytes());
+                }
+                // The engine may have given up on us.
+                let _ = done.send(Done { result, variables });
+            }
+            Job::Complete { code, cursor, done } => {
+                let found = catch_unwind(AssertUnwindSafe(|| context.completions(&code, cursor)));
+                let _ = done.send(found.ok().and_then(Result::ok).map(completion).unwrap_or_default());
+            }
+            Job::Inspect { code, cursor, done } => {
+                let found = catch_unwind(AssertUnwindSafe(|| context.hover_at(&code, cursor)));
+                let _ = done.send(found.ok().and_then(Result::ok));
+            }
+        }
+    }
+}
+
+fn execute(context: &mut CommandContext, code: &str) -> Ended {
+    match catch_unwind(AssertUnwindSafe(|| context.execute(code))) {
+        Ok(Ok(EvalOutputs { content_by_mime_type, .. })) => Ended::Ok(content_by_mime_type),
+        Ok(Err(Error::CompilationErrors(errors))) => Ended::Compile(errors),
+        Ok(Err(Error::SubprocessTerminated(message))) => Ended::Terminated(message),
+        Ok(Err(error)) => Ended::Message(error.to_string()),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default();
+            Ended::Message(format!(
+                "the kernel's own code failed on this cell: {text}\nThe cell was not run; if the next one fails too, restart the kernel"
+            ))
+        }
+    }
+}
+
+fn completion(found: evcxr::Completions) -> Completion {
+    let mut matches: Vec<String> = Vec::new();
+    for item in found.completions {
+        // A place for an argument means nothing to a front end without snippets.
+        let text = item.code.split("$0").next().unwrap_or_default().to_owned();
+        if !text.is_empty() && !matches.contains(&text) {
+            matches.push(text);
+        }
+    }
+    Completion { matches, start: found.start_offset, end: found.end_offset }
+}
+
+/// What a child needs in its environment, and where it starts.
+#[derive(Debug, Clone)]
+pub(super) struct ChildPlan {
+    pub exe: PathBuf,
+    pub working_dir: Option<PathBuf>,
+    pub variables: Vec<(String, std::ffi::OsString)>,
+}
+
+impl ChildPlan {
+    pub fn command(&self) -> Command {
+        let mut command = super::original_env::command(&self.exe);
+        if let Some(dir) = &self.working_dir {
+            command.current_dir(dir);
+        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}

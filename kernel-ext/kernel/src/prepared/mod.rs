@@ -1,0 +1,256 @@
+//! The prepared folder: the prelude compiled once, in the form that cells link.
+//!
+//! It is named by a hash of everything that goes into it, built aside, renamed into place and never written again, so a
+//! kernel that runs keeps its own while sources are edited or `git pull` changes them.
+
+mod build;
+mod fingerprint;
+mod metadata;
+
+pub(crate) use metadata::FOLDER;
+mod root;
+
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+pub use root::{cache_root, workspace_root};
+
+/// File name of the description inside a prepared folder.
+const INFO: &str = "prepared.json";
+/// File name of the pruned `cargo metadata` answer inside a prepared folder.
+const METADATA: &str = "metadata.json";
+
+/// Why there is no prepared folder.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The sources of the workspace were not found.
+    #[error("the Lathe sources were not found from {0}: set LATHE_ROOT to the folder of the clone")]
+    NoWorkspace(PathBuf),
+    /// Neither `LATHE_CACHE` nor `XDG_CACHE_HOME` nor `HOME` says where caches live.
+    #[error("no cache folder is known: set HOME, XDG_CACHE_HOME or LATHE_CACHE")]
+    NoCache,
+    /// The Rust toolchain could not be asked.
+    #[error("cannot run `{program}`: {reason}; install Rust from https://rustup.rs")]
+    Toolchain {
+        /// The program that was tried.
+        program: String,
+        /// What the system or the program said.
+        reason: String,
+    },
+    /// A compiler run failed; its messages went to stderr.
+    #[error("{what} failed ({status}); the compiler's messages are above")]
+    Build {
+        /// What was compiled.
+        what: &'static str,
+        /// Its exit status.
+        status: std::process::ExitStatus,
+    },
+    /// A file or folder could not be read or written.
+    #[error("{path}: {source}{}", disk_full_hint(.source))]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// cargo's answer was not understood.
+    #[error("cannot understand what `{what}` printed: {reason}")]
+    Answer {
+        /// The command.
+        what: &'static str,
+        /// What was wrong.
+        reason: String,
+    },
+}
+
+fn disk_full_hint(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::StorageFull {
+        " (the disk is full: free about 1 GB there, or set LATHE_CACHE to a folder on another disk)"
+    } else {
+        ""
+    }
+}
+
+/// Gives an [`io::Error`] the path it happened at.
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> PrepareError + '_ {
+    move |source| PrepareError::Io { path: path.to_owned(), source }
+}
+
+/// What a prepared folder holds and which toolchain made it (`prepared.json`).
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Info {
+    /// Name of the folder.
+    pub hash: String,
+    /// The compiler itself, not rustup's proxy.
+    pub rustc: PathBuf,
+    /// The cargo beside it.
+    pub cargo: PathBuf,
+    /// What `cargo --version` prints.
+    pub cargo_version: String,
+    /// The toolchain's folder.
+    pub sysroot: PathBuf,
+    /// Host triple.
+    pub target: String,
+    /// Where the sources were.
+    pub workspace: PathBuf,
+    /// Flags that any crate linking the prelude needs.
+    pub flags: Vec<String>,
+}
+
+/// A prepared folder in use; while this value lives it is not collected.
+#[derive(Debug)]
+pub struct Prepared {
+    dir: PathBuf,
+    info: Info,
+    _in_use: File,
+}
+
+impl Prepared {
+    /// Opens a folder made by [`find_or_build`]; `None` when it is not there or not complete.
+    pub fn open(dir: &Path) -> Option<Self> {
+        let info: Info = serde_json::from_slice(&std::fs::read(dir.join(INFO)).ok()?).ok()?;
+        let lock = File::options().create(true).append(true).open(lock_path(dir)).ok()?;
+        lock.lock_shared().ok()?;
+        // Between the first look and the lock somebody may have collected it.
+        dir.join(INFO).exists().then(|| Self { dir: dir.to_owned(), info, _in_use: lock })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its description.
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// The dylib that cells link: `--extern lathe=<this>`.
+    pub fn library(&self) -> PathBuf {
+        self.dir.join(dylib_name())
+    }
+
+    /// Metadata of everything the prelude re-exports: `-L dependency=<this>`.
+    pub fn deps(&self) -> PathBuf {
+        self.dir.join("deps")
+    }
+
+    /// `LD_LIBRARY_PATH` of a program that links the prelude.
+    pub fn library_path(&self) -> OsString {
+        let mut path = OsString::from(&self.dir);
+        path.push(":");
+        path.push(self.info.sysroot.join("lib/rustlib").join(&self.info.target).join("lib"));
+        path
+    }
+
+    /// Arguments that make rustc compile a file against the prelude, without the file and the output.
+    ///
+    /// `rustc <these> main.rs -o main`, then run it with [`Prepared::library_path`].
+    pub fn rustc_args(&self) -> Vec<OsString> {
+        let mut args: Vec<OsString> = self.info.flags.iter().map(OsString::from).collect();
+        args.push("--extern".into());
+        let mut lathe = OsString::from("lathe=");
+        lathe.push(self.library());
+        args.push(lathe);
+        args.push("-L".into());
+        let mut deps = OsString::from("dependency=");
+        deps.push(self.deps());
+        args.push(deps);
+        args
+    }
+
+    /// The pruned answer to `cargo metadata` for a package that depends on `lathe`; see the `metadata` module.
+    pub(crate) fn metadata(&self) -> io::Result<String> {
+        std::fs::read_to_string(self.dir.join(METADATA))
+    }
+}
+
+/// `liblathe.so` (or what this platform calls it).
+pub(crate) fn dylib_name() -> String {
+    format!("{}lathe{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
+}
+
+fn lock_path(dir: &Path) -> PathBuf {
+    dir.with_extension("lock")
+}
+
+/// The prepared folder of the sources as they are now, if it was built before.
+///
+/// # Errors
+/// When the workspace, the toolchain or the cache folder cannot be found.
+pub fn locate() -> Result<Option<Prepared>, PrepareError> {
+    let plan = fingerprint::Plan::of(&workspace_root()?)?;
+    Ok(Prepared::open(&cache_root()?.join("prepared").join(&plan.hash)))
+}
+
+/// The prepared folder of the sources as they are now, built when needed; `say` gets a line for each step.
+///
+/// Two calls at the same time build once: the second waits. A killed build leaves only a staging folder, which the next
+/// build removes.
+///
+/// # Errors
+/// [`PrepareError`] says which step failed and what to do.
+pub fn find_or_build(say: &mut dyn FnMut(&str)) -> Result<Prepared, PrepareError> {
+    let root = workspace_root()?;
+    let plan = fingerprint::Plan::of(&root)?;
+    let prepared = cache_root()?.join("prepared");
+    let dir = prepared.join(&plan.hash);
+    if let Some(found) = Prepared::open(&dir) {
+        return Ok(found);
+    }
+    std::fs::create_dir_all(&prepared).map_err(at(&prepared))?;
+    let lock_file = prepared.join("build.lock");
+    let lock = File::options().create(true).append(true).open(&lock_file).map_err(at(&lock_file))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            say("waiting for another Lathe process that prepares the prelude");
+            lock.lock().map_err(at(&lock_file))?;
+        }
+        Err(TryLockError::Error(error)) => return Err(at(&lock_file)(error)),
+    }
+    if let Some(found) = Prepared::open(&dir) {
+        return Ok(found);
+    }
+    build::build(&root, &plan, &prepared, &dir, say)?;
+    Prepared::open(&dir)
+        .ok_or_else(|| PrepareError::Io { path: dir.join(INFO), source: io::Error::from(io::ErrorKind::NotFound) })
+}
+
+/// Removes old prepared folders: the newest `keep` stay, and every one that a running kernel uses. Returns what was removed.
+///
+/// # Errors
+/// When the cache folder cannot be found or read; a folder that cannot be removed is left for the next time.
+pub fn collect_garbage(keep: usize) -> Result<Vec<PathBuf>, PrepareError> {
+    let prepared = cache_root()?.join("prepared");
+    if !prepared.exists() {
+        return Ok(Vec::new());
+    }
+    let mut folders: Vec<(SystemTime, PathBuf)> = std::fs::read_dir(&prepared)
+        .map_err(at(&prepared))?
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let made = path.join(INFO).metadata().ok()?.modified().ok()?;
+            Some((made, path))
+        })
+        .collect();
+    folders.sort_by(|a, b| b.cmp(a));
+    let mut removed = Vec::new();
+    for (_, dir) in folders.into_iter().skip(keep) {
+        let Ok(lock) = File::options().create(true).append(true).open(lock_path(&dir)) else { continue };
+        if lock.try_lock().is_err() {
+            continue;
+        }
+        // The description goes first: a half-removed folder is then not taken for a whole one.
+        if std::fs::remove_file(dir.join(INFO)).is_ok() && std::fs::remove_dir_all(&dir).is_ok() {
+            // A fail only leaves an empty file behind.
+            let _ = std::fs::remove_file(lock_path(&dir));
+            removed.push(dir);
+        }
+    }
+    Ok(removed)
+}
