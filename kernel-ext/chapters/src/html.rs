@@ -1,6 +1,7 @@
 //! Stored outputs as HTML for the book.
 
 use crate::ids::digest;
+use crate::math;
 use base64::Engine as _;
 use lathe_kernel::notebook::Output;
 use lathe_kernel::notebook::html::ansi;
@@ -48,7 +49,9 @@ fn pre(class: &str, inside: &str) -> String {
 /// The richest format that a page can show: a picture, a table, text.
 fn rich(data: &Map<String, Value>, metadata: &Map<String, Value>, name: &str, figures: &mut Figures) -> String {
     let text = |mime: &str| data.get(mime).and_then(Value::as_str);
-    let alt = escape(text("text/plain").unwrap_or("figure").trim()).replace('\n', "&#10;");
+    let described = |mime: &str| metadata.get(mime)?.get("alt")?.as_str();
+    let alt = described("image/png").or_else(|| text("text/plain")).unwrap_or("figure");
+    let alt = escape(alt.trim()).replace('\n', "&#10;");
     for (mime, extension) in [("image/png", "png"), ("image/jpeg", "jpg"), ("image/svg+xml", "svg")] {
         let Some(content) = text(mime) else { continue };
         let bytes = if extension == "svg" {
@@ -71,6 +74,14 @@ fn rich(data: &Map<String, Value>, metadata: &Map<String, Value>, name: &str, fi
     if let Some(html) = text("text/html") {
         let lines: Vec<&str> = html.lines().filter(|line| !line.trim().is_empty()).collect();
         return format!("<div class=\"lathe-html\" tabindex=\"0\">\n{}\n</div>\n", lines.join("\n"));
+    }
+    if let Some(markdown) = text("text/markdown") {
+        // Between empty lines Markdown is Markdown again.
+        return format!("<div class=\"lathe-html\">\n\n{}\n\n</div>\n", crate::page::with_formulas(markdown.trim()));
+    }
+    if let Some(formula) = text("text/latex").and_then(|latex| math::mathml(latex.trim().trim_matches('$'), true).ok())
+    {
+        return format!("<div class=\"lathe-html\">{formula}</div>\n");
     }
     text("text/plain").map(|text| pre("lathe-value", &ansi(text.trim_end_matches('\n')))).unwrap_or_default()
 }
@@ -104,6 +115,18 @@ mod tests {
         let html = outputs(&[text], "01-x", "c", &mut Figures::default());
         assert!(html.contains("a &lt;b&gt; &amp;&#10;&#10;&#10;* no list</pre>"), "{html}");
         assert!(!html.trim_end().contains("\n\n"));
+    }
+
+    #[test]
+    fn markdown_and_formulas_are_rendered() {
+        let markdown = data(json!({"text/markdown": "**bold** and $x$", "text/plain": "bold"}));
+        let latex = data(json!({"text/latex": "$$\\frac{a}{b}$$", "text/plain": "a/b"}));
+        let display = |data| Output::Display { data, metadata: Map::new() };
+        let html = outputs(&[display(markdown), display(latex)], "01-x", "c", &mut Figures::default());
+        assert!(
+            html.contains("\n\n**bold** and <math") && html.contains("<mfrac>") && !html.contains("frac{"),
+            "{html}"
+        );
     }
 
     #[test]
