@@ -56,5 +56,34 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let t2 = HotellingT2::fit(healthy.values(), 96, 1e-3)?;
         report("T2 of all 96 values", &|i| t2.score(test.row(i)));
     }
+    remaining_life()
+}
+
+/// Remaining life of presses that run to failure: the mean of the training part against the mean of windows of like T2.
+fn remaining_life() -> Result<(), Box<dyn std::error::Error>> {
+    let plant = Plant::simulate(&PlantConfig { overhaul_every_days: None, ..PlantConfig::default() })?;
+    let all: W = SensorWindows::cut(plant.observed(), Channel::ALL, &WindowSpec::default())?;
+    let (train, test) = all.split_at_day(220);
+    let scaler = Scaler::fit(&train);
+    let (healthy, known) = (scaler.transform(&train.healthy()), |w: &W| scaler.transform(&w.filter(|r| r.rul_known)));
+    let (train, test) = (known(&train), known(&test));
+    let t2 = HotellingT2::fit(healthy.values(), 96, 1e-3)?;
+    let bin = |w: &W, i: usize| (t2.score(w.row(i)).ln() * 4.0) as usize;
+    let mut bins = vec![(0.0_f32, 0.0_f32); 200];
+    for i in 0..train.len() {
+        let (sum, n) = &mut bins[bin(&train, i).min(199)];
+        *sum += train.rows()[i].rul_hours;
+        *n += 1.0;
+    }
+    let mean = bins.iter().map(|b| b.0).sum::<f32>() / train.len() as f32;
+    let like = |i| {
+        let (sum, n) = bins[bin(&test, i).min(199)];
+        if n > 0.0 { sum / n } else { mean }
+    };
+    let truth: Vec<f32> = test.rows().iter().map(|r| r.rul_hours).collect();
+    println!("remaining life, run to failure: {} windows for training, {} for test", train.len(), test.len());
+    println!("  mean of the training part     RMSE {:.0} h", lab::metrics::rmse(&vec![mean; truth.len()], &truth)?);
+    let guess: Vec<f32> = (0..test.len()).map(like).collect();
+    println!("  mean of windows of like T2    RMSE {:.0} h", lab::metrics::rmse(&guess, &truth)?);
     Ok(())
 }

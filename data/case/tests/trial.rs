@@ -71,7 +71,8 @@ fn an_alarm_on_the_right_signal_beats_the_calendar() {
 
 #[test]
 fn an_alarm_waits_for_its_debounce() {
-    struct Log(Vec<u32>, Alarm<fn(&[HourlyReading]) -> Option<f32>>);
+    type Score = fn(&[HourlyReading]) -> Option<f32>;
+    struct Log(Vec<u32>, Alarm<Score>);
     impl Policy for Log {
         fn decide(&mut self, view: &ObservedView<'_>) -> Vec<Action> {
             let actions = self.1.decide(view);
@@ -87,7 +88,7 @@ fn an_alarm_waits_for_its_debounce() {
         (hours[0].machine == 0).then_some(if now >= 40 || now % 3 == 0 { 1.0 } else { 0.0 })
     }
     let mut world = World::new(&PlantConfig { days: 2, ..PlantConfig::default() }).unwrap();
-    let mut policy = Log(Vec::new(), Alarm::new(4, 0.5, 5, score as fn(&[HourlyReading]) -> Option<f32>));
+    let mut policy = Log(Vec::new(), Alarm::new(4, 0.5, 5, score as Score));
     let ledger = simulate(&mut world, &mut policy, &Costs::default()).unwrap();
     assert_eq!(policy.0.first(), Some(&43), "hour 39 is a multiple of three: 39, 40, 41, 42, 43");
     assert_eq!(ledger.overhauls, 1);
