@@ -119,7 +119,7 @@ fn draw(stage: &str, done: Option<f64>, at: &str, left: Option<Duration>, width:
 pub fn words(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     match seconds {
-        s if s < 9.95 => format!("{s:.1} s"),
+        s if s < 9.95 && s.fract() > 0.0 => format!("{s:.1} s"),
         s if s < 90.0 => format!("{s:.0} s"),
         s if s < 3600.0 => format!("{:.0} min", s / 60.0),
         s => format!("{:.0} h {:.0} min", (s / 3600.0).floor(), (s % 3600.0) / 60.0),
@@ -155,6 +155,7 @@ mod tests {
     #[test]
     fn durations_in_words() {
         assert_eq!(words(Duration::from_millis(340)), "0.3 s");
+        assert_eq!(words(Duration::from_secs(5)), "5 s");
         assert_eq!(words(Duration::from_secs(42)), "42 s");
         assert_eq!(words(Duration::from_secs(540)), "9 min");
         assert_eq!(words(Duration::from_secs(4200)), "1 h 10 min");

@@ -13,6 +13,9 @@ use std::collections::HashSet;
 use std::process::Command;
 use std::time::Duration;
 
+/// A build that takes longer than this is explained.
+const EXPLAIN_AFTER: Duration = Duration::from_secs(3);
+
 /// Builds what is not built. Silent when there is nothing to do, unless `prefix` numbers the stage.
 pub fn ensure(places: &Places, screen: &mut Screen, prefix: &str) -> Result<(), Trouble> {
     let title = format!("{prefix}Libraries and programs");
@@ -23,49 +26,55 @@ pub fn ensure(places: &Places, screen: &mut Screen, prefix: &str) -> Result<(), 
     let jobs = platform::fewer_jobs();
     let mut eta = Eta::new(crates, jobs.unwrap_or(cpus));
     let built = places.state.join("built");
-    if !built.is_file() {
-        let (_, left) = eta.left();
-        screen.say(&format!(
-            "  {} crates are compiled now, once: roughly {} on {cpus} CPUs. Ctrl-C stops, the next start goes on from there.\n  \
-             Meanwhile the book can be read: {}",
-            eta.count().1,
-            words(rounded(left)),
-            book(places).display()
-        ));
-    }
     let mut command = places.command(cargo());
     quiet_terminal(&mut command);
     command.args(["build", "--message-format", "json-render-diagnostics"]);
     if let Some(jobs) = jobs {
         command.env("CARGO_BUILD_JOBS", jobs.to_string());
     }
-    let mut output = Messages::default();
+    let (mut output, mut told, mut blocked, mut heard) = (Messages::default(), false, false, false);
     let status = stream(command, &mut log, &mut |event| {
-        let mut at = None;
         match event {
             Event::Out(line) => {
                 if let Some((id, fresh)) = artifact(line) {
+                    (blocked, heard) = (false, true);
                     eta.finish(&id, fresh);
                 }
             }
             Event::Err(line) => match status_line(line) {
                 Some(("Compiling", rest)) => {
+                    (blocked, heard) = (false, true);
                     if let Some(id) = name_at_version(rest) {
                         eta.begin(&id);
                     }
                 }
-                Some(("Blocking", _)) => at = Some("another cargo is building here, waiting for it".to_string()),
+                Some(("Blocking", _)) => blocked = true,
                 Some(_) => {}
                 None => output.push(line),
             },
             Event::Tick => {}
         }
+        if blocked || !heard {
+            let at =
+                if blocked { "another cargo is building here, waiting for it" } else { "looking for what has changed" };
+            return screen.tick(None, at, None);
+        }
         let (count, all) = eta.count();
         let (done, left) = eta.left();
+        // By then cargo has named everything that is there already.
+        if !told && screen.elapsed() > EXPLAIN_AFTER && left > 60.0 {
+            told = true;
+            screen.say(&format!(
+                "  {} crates are to be compiled, once: roughly {} on {cpus} CPUs. Ctrl-C stops, the next start goes on from \
+                 there.\n  Meanwhile the book can be read: {}",
+                eta.missing(),
+                words(rounded(left)),
+                book(places).display()
+            ));
+        }
         let name = eta.at().map(|n| format!(", {n}")).unwrap_or_default();
-        let waiting = at.is_some();
-        let at = at.unwrap_or_else(|| format!("compiling {} of {all} crates{name}", (count + 1).min(all)));
-        screen.tick(Some(done), &at, (!waiting).then(|| rounded(left)));
+        let at = format!("compiling {} of {all} crates{name}", (count + 1).min(all));
+        screen.tick(Some(done), &at, Some(rounded(left)));
     })?;
     if !status.success() {
         screen.wipe();

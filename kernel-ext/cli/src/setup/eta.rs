@@ -79,6 +79,12 @@ impl Eta {
         (self.finished.len(), self.crates.len().max(self.finished.len()))
     }
 
+    /// How many are still to be made.
+    pub fn missing(&self) -> usize {
+        let (there, all) = self.count();
+        all - there
+    }
+
     /// The heaviest crate in work.
     pub fn at(&self) -> Option<&str> {
         let heavy = self.active.iter().max_by(|a, b| self.weight(&a.0).total_cmp(&self.weight(&b.0)))?;

@@ -25,7 +25,7 @@ pub struct Ready {
 /// Runs every step. `user` registers the kernel for the learner's other Jupyter programs too.
 pub fn everything(places: &Places, screen: &mut Screen, user: bool) -> Result<Ready, Trouble> {
     let begun = Instant::now();
-    screen.stage("[1/5] Checking this machine", Duration::ZERO);
+    screen.stage("[1/5] Checking this machine", Duration::from_millis(500));
     let report = checks::all(places, &mut |line| screen.say(line), true);
     for warning in report.items.iter().filter_map(|i| i.warning.as_ref()) {
         screen.say(&format!("  note: {warning}"));
