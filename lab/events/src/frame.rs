@@ -41,16 +41,44 @@ impl Bundle {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "frame", rename_all = "snake_case")]
 pub enum Frame {
-    /// Show this below the cell; with an id it can be updated.
-    Display { bundle: Bundle, #[serde(default, skip_serializing_if = "Option::is_none")] id: Option<String> },
+    /// Show this below the cell.
+    Display {
+        /// What.
+        bundle: Bundle,
+        /// A name under which it can be updated.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+    },
     /// The value of the cell's last expression (Jupyter's `execute_result`).
-    Result { bundle: Bundle },
-    /// Replace what was shown under `id`.
-    Update { bundle: Bundle, id: String },
-    /// Clear the cell's output, now or (`wait`) when the next output comes.
-    Clear { wait: bool },
-    /// A panic on some thread; whether the cell failed is for the kernel to find out. Line and column are 1-based.
-    Panic { message: String, file: String, line: u32, column: u32, backtrace: String },
+    Result {
+        /// What.
+        bundle: Bundle,
+    },
+    /// Replace what was shown under a name.
+    Update {
+        /// By what.
+        bundle: Bundle,
+        /// The name.
+        id: String,
+    },
+    /// Clear the cell's output.
+    Clear {
+        /// Only when the next output comes.
+        wait: bool,
+    },
+    /// A panic on some thread; whether the cell failed is for the kernel to find out.
+    Panic {
+        /// What the panic says.
+        message: String,
+        /// Source file.
+        file: String,
+        /// Line, from 1.
+        line: u32,
+        /// Column, from 1.
+        column: u32,
+        /// Where it came from, one frame a line; may be empty.
+        backtrace: String,
+    },
     /// Everything this process had printed before this point has been written (answer to a flush request).
     Flushed,
 }

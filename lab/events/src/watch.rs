@@ -2,14 +2,36 @@
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// A task of `total` steps begins (`None`: unknown length), each step being one `unit` ("epoch", "row").
-    Started { task: &'a str, total: Option<u64>, unit: &'a str },
-    /// `done` steps of the current task are finished.
-    Progress { done: u64 },
-    /// One more point of a curve: `series` ("loss", "val_loss") has `value` at `step` (fractions of an epoch are fine).
-    Scalar { series: &'a str, step: f64, value: f64 },
-    /// Pictures of the same size, for example what a generator draws from fixed noise; replaces the last ones of that name.
-    Images { name: &'a str, images: &'a [Image<'a>] },
+    /// A task begins.
+    Started {
+        /// What is being done ("training").
+        task: &'a str,
+        /// How many steps it takes; `None`: nobody knows.
+        total: Option<u64>,
+        /// What a step is ("epoch", "row").
+        unit: &'a str,
+    },
+    /// Some steps of the current task are finished.
+    Progress {
+        /// How many, since it began.
+        done: u64,
+    },
+    /// One more point of a curve.
+    Scalar {
+        /// Which curve ("loss", "val_loss").
+        series: &'a str,
+        /// Where on the x axis; fractions of an epoch are fine.
+        step: f64,
+        /// How high.
+        value: f64,
+    },
+    /// Pictures of the same size, for example what a generator draws from fixed noise.
+    Images {
+        /// Replaces the last ones of that name.
+        name: &'a str,
+        /// The pictures.
+        images: &'a [Image<'a>],
+    },
     /// A line of text for the reader.
     Note(&'a str),
     /// The current task ended (also when it was interrupted or failed).
