@@ -40,12 +40,18 @@ fn user_prefix() -> Option<PathBuf> {
 }
 
 fn step(places: &Places, screen: &mut Screen, log: &mut Log, doing: &str, command: Command) -> Result<(), Trouble> {
-    let mut tail = Tail::new(20);
+    let (mut tail, mut at) = (Tail::new(20), doing.to_string());
     let status = stream(command, log, &mut |event| {
         if let Event::Out(line) | Event::Err(line) = event {
             tail.push(line);
+            if let Event::Err(line) = event {
+                at = match line.trim() {
+                    l if l.starts_with("Blocking") => "another cargo is building here, waiting for it".into(),
+                    l => l.to_string(),
+                };
+            }
         }
-        screen.tick(None, doing, None);
+        screen.tick(None, &at, None);
     })?;
     match status.success() {
         true => Ok(()),

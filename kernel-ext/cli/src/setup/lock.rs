@@ -1,6 +1,6 @@
 //! One set-up at a time in one clone: the second one waits and then finds everything done.
 
-use crate::progress::Screen;
+use crate::progress::{Screen, rounded, words};
 use crate::root::Places;
 use crate::sys;
 use crate::trouble::Trouble;
@@ -27,10 +27,10 @@ pub fn take(places: &Places, screen: &mut Screen) -> Result<File, Trouble> {
                 "Another `cargo lathe` (process {}) is setting up this clone; waiting for it.",
                 pid.trim()
             ));
-            screen.stage("Waiting for the other one", Duration::ZERO);
+            screen.stage("Waiting", Duration::ZERO);
             told = true;
         }
-        screen.tick(None, "", None);
+        screen.tick(None, &format!("for {}", words(rounded(screen.elapsed().as_secs_f64()))), None);
         std::thread::sleep(Duration::from_millis(200));
     }
     screen.wipe();
