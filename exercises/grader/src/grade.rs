@@ -145,6 +145,8 @@ pub(crate) fn start_program(
     let nonce = format!("{:016x}", RandomState::new().hash_one(program));
     let mut command = Command::new(program);
     command.current_dir(folder).env_clear().env("RUST_BACKTRACE", "0").args(which.map(|i| i.to_string()));
+    // Thread pools and memory arenas in proportion to the cores would use up the address space on a large machine.
+    command.envs([("RAYON_NUM_THREADS", "2"), ("POLARS_MAX_THREADS", "2"), ("MALLOC_ARENA_MAX", "2")]);
     if let Some(prelude) = link.prelude {
         command.env("LD_LIBRARY_PATH", env::join_paths(&prelude.libraries).unwrap_or_default());
     }

@@ -101,9 +101,15 @@ pub fn run(mut command: Command, limits: Limits, nonce: Option<&str>) -> Result<
 /// In the child: a process group of its own, the limits, and the end together with the grader.
 fn prepare_child(limits: Limits, inherited: Option<i32>) -> std::io::Result<()> {
     let limit = |what, value: u64| {
-        let value = libc::rlimit { rlim_cur: value, rlim_max: value };
-        // SAFETY: `value` outlives the call.
-        check(unsafe { libc::setrlimit(what, &value) })
+        let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: `limits` outlives both calls.
+        unsafe {
+            check(libc::getrlimit(what, &mut limits))?;
+            // Somebody may have set a lower limit already, which we cannot raise.
+            limits.rlim_max = value.min(limits.rlim_max);
+            limits.rlim_cur = limits.rlim_max;
+            check(libc::setrlimit(what, &limits))
+        }
     };
     // SAFETY: plain system calls on our own process.
     unsafe {
