@@ -1,6 +1,7 @@
 //! `cargo lathe doctor`: everything that was checked, what is used where, and what can go.
 
 use crate::checks::{self, folders::size};
+use crate::json::Json;
 use crate::proc::ask;
 use crate::root::Places;
 use crate::trouble::{Trouble, gigabytes};
@@ -101,8 +102,17 @@ fn outdated(places: &Places, env: Option<&Path>, prepared: Option<&Path>) -> Vec
     let modified = |p: &PathBuf| p.metadata().and_then(|m| m.modified()).ok();
     let newest = all.iter().max_by_key(|p| modified(p)).cloned();
     let keep = prepared.map(Path::to_path_buf).or(newest);
-    old.extend(all.into_iter().filter(|p| Some(p) != keep.as_ref()));
+    old.extend(all.into_iter().filter(|p| Some(p) != keep.as_ref() && ours(places, p)));
     old
+}
+
+/// Whether a prepared folder was made by this clone, or by one that is gone. Folders that are being made have no description.
+fn ours(places: &Places, prepared: &Path) -> bool {
+    let text = std::fs::read_to_string(prepared.join("prepared.json")).unwrap_or_default();
+    match Json::parse(&text).as_ref().and_then(|j| j.get("workspace")).and_then(Json::text) {
+        Some(workspace) => Path::new(workspace) == places.root || !Path::new(workspace).exists(),
+        None => false,
+    }
 }
 
 /// Whether a running process has a file of `folder` mapped, or runs a program from it.
@@ -129,14 +139,28 @@ mod tests {
         let mut places = Places::find().unwrap();
         places.state = base.join("state");
         places.cache = base.join("cache");
-        for dir in ["state/env-old", "state/env-new", "state/log", "cache/prepared/aaa", "cache/prepared/bbb"] {
+        let other = base.to_str().unwrap().to_string();
+        for (dir, workspace) in [
+            ("state/env-old", ""),
+            ("state/env-new", ""),
+            ("state/log", ""),
+            ("cache/prepared/aaa", places.root.to_str().unwrap()),
+            ("cache/prepared/bbb", places.root.to_str().unwrap()),
+            ("cache/prepared/ccc", other.as_str()),
+            ("cache/prepared/ddd", "/a/clone/that/is/gone"),
+            ("cache/prepared/staging-x", ""),
+        ] {
             std::fs::create_dir_all(base.join(dir)).unwrap();
+            if !workspace.is_empty() {
+                std::fs::write(base.join(dir).join("prepared.json"), format!("{{\"workspace\": {workspace:?}}}"))
+                    .unwrap();
+            }
         }
         let env = base.join("state/env-new").canonicalize().unwrap();
         let old = outdated(&places, Some(&env), Some(&base.join("cache/prepared/bbb")));
-        assert_eq!(old, [base.join("state/env-old"), base.join("cache/prepared/aaa")]);
+        assert_eq!(old, ["state/env-old", "cache/prepared/aaa", "cache/prepared/ddd"].map(|p| base.join(p)));
         // Not knowing which environment is current, none is called old.
-        assert_eq!(outdated(&places, None, None).len(), 1);
+        assert!(outdated(&places, None, None).iter().all(|p| p.starts_with(base.join("cache"))));
         assert!(!in_use(&base));
         let mut child = std::process::Command::new("sleep").arg("30").env("X", base.join("cache/f")).spawn().unwrap();
         let used = in_use(&base);
