@@ -3,7 +3,7 @@
 //! - [`plant`]: three moulding presses, a year of minute readings, wear, failures, sensor faults; can be acted on.
 //! - [`images`]: solder joints, 28x28 grey, good and defective.
 //! - [`noise`]: the keyed random numbers under both.
-//! - [`write`]: frames to CSV and Parquet, atomically.
+//! - [`mod@write`]: frames to CSV and Parquet, atomically.
 //!
 //! ```
 //! use data::plant::{Plant, PlantConfig};

@@ -125,3 +125,14 @@ fn other_steps_and_channels() {
     let nothing = SensorWindows::<1000, 4>::cut(plant.observed(), Channel::ALL, &WindowSpec::default());
     assert!(matches!(nothing, Err(PlantError::NoWindows { len: 1000, .. })));
 }
+
+#[test]
+fn a_scaler_survives_storage_and_refuses_another_width() {
+    let scaler = Scaler::fit(&cut(&plant()));
+    let text = serde_json::to_string(&scaler).unwrap();
+    assert_eq!(serde_json::from_str::<Scaler<4>>(&text).unwrap(), scaler);
+    let error = serde_json::from_str::<Scaler<3>>(&text).expect_err("three channels").to_string();
+    assert!(error.contains("a scaler of 3 channels needs 3 values, found 4"), "{error}");
+    let typo = serde_json::from_str::<PlantConfig>(r#"{"seeds": 3}"#).expect_err("no such field").to_string();
+    assert!(typo.contains("unknown field `seeds`"), "{typo}");
+}
