@@ -141,7 +141,8 @@ fn leading_impls(source: &str, statements: &[syn::Stmt]) -> Option<u64> {
 pub(super) fn mentions(text: &str, name: &str) -> bool {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(name).any(|(at, _)| {
-        !text[..at].chars().next_back().is_some_and(is_name) && !text[at + name.len()..].chars().next().is_some_and(is_name)
+        !text[..at].chars().next_back().is_some_and(is_name)
+            && !text[at + name.len()..].chars().next().is_some_and(is_name)
     })
 }
 

@@ -55,14 +55,16 @@ fn fork_pump(fifo: &Path) -> io::Result<()> {
     let kernel = Writer::open(fifo)?;
     let (out_read, out_write) = io::pipe()?;
     let (err_read, err_write) = io::pipe()?;
+    // When the kernel is killed both processes go; a cell would otherwise run for ever, unseen.
+    die_with_parent();
     // SAFETY: this process has one thread, so the new process may go on as an ordinary program.
     let pid = unsafe { libc::fork() };
     match pid {
         -1 => Err(io::Error::last_os_error()),
         0 => {
+            die_with_parent();
             // SAFETY: plain calls on descriptors that this process owns.
             unsafe {
-                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
                 if libc::dup2(out_write.as_raw_fd(), 1) < 0 || libc::dup2(err_write.as_raw_fd(), 2) < 0 {
                     return Err(io::Error::last_os_error());
                 }
@@ -76,6 +78,11 @@ fn fork_pump(fifo: &Path) -> io::Result<()> {
             end_like(status)
         }
     }
+}
+
+fn die_with_parent() {
+    // SAFETY: changes only this process.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
 }
 
 struct Pump {

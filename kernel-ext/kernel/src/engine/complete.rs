@@ -167,7 +167,8 @@ fn end_of_raw(chars: &[char], i: usize) -> Option<Option<usize>> {
     if chars.get(start) != Some(&'"') {
         return None;
     }
-    let closes = |j: usize| chars[j] == '"' && chars[j + 1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes;
+    let closes =
+        |j: usize| chars[j] == '"' && chars[j + 1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes;
     Some((start + 1..chars.len()).find(|&j| closes(j)).map(|j| j + hashes))
 }
 

@@ -163,7 +163,9 @@ pub(super) fn merge_metadata(
     let known: BTreeSet<String> =
         merged["packages"].as_array()?.iter().filter_map(|p| p["id"].as_str().map(str::to_owned)).collect();
     let new = |id: &Value| *id != root && id.as_str().is_some_and(|id| !known.contains(id));
-    let take = |list: &Value| -> Vec<Value> { list.as_array().into_iter().flatten().filter(|p| new(&p["id"])).cloned().collect() };
+    let take = |list: &Value| -> Vec<Value> {
+        list.as_array().into_iter().flatten().filter(|p| new(&p["id"])).cloned().collect()
+    };
     let (packages, nodes) = (take(&real["packages"]), take(&real["resolve"]["nodes"]));
     merged["packages"].as_array_mut()?.extend(packages);
     let cell = merged["resolve"]["root"].clone();

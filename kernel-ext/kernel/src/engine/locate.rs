@@ -15,7 +15,8 @@ pub(super) fn cell_line(generated: &str, cell: &str, line: usize) -> Option<usiz
     let same = |cell_line: &str, text: &str| cell_line == text || (!text.is_empty() && cell_line.ends_with(text));
     let run = |candidate: usize| {
         let down = generated[at..].iter().zip(&cell[candidate..]).take_while(|(g, c)| same(c, g)).count();
-        let up = generated[..at].iter().rev().zip(cell[..candidate].iter().rev()).take_while(|(g, c)| same(c, g)).count();
+        let up =
+            generated[..at].iter().rev().zip(cell[..candidate].iter().rev()).take_while(|(g, c)| same(c, g)).count();
         up + down
     };
     let candidates: Vec<usize> = (0..cell.len()).filter(|&i| same(cell[i], text)).collect();

@@ -30,7 +30,8 @@ use lathe_events::frame::{Bundle, NONCE_ENV};
 use outcome::Report;
 use output::{Event, Pending};
 use record::{Kind, Writer};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,8 +39,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use worker::{ChildPlan, Done, Ended, Job};
 
-/// What every session starts with.
-const PRELUDE: &str = "use lathe::prelude::*;";
+/// What every session starts with. The `?` makes evcxr generate code that allows it; otherwise the first cell with one
+/// would be compiled twice.
+const PRELUDE: &str = "use lathe::prelude::*;\nOk::<(), String>(())?;";
 /// Records that may wait for a slow front end before the cell has to wait.
 const QUEUE: usize = 256;
 /// Fragments of text that come within this time are shown together.
@@ -114,9 +116,13 @@ pub struct EvcxrEngine {
     variables: Vec<(String, String)>,
     /// Definitions of the notebook's own types.
     types: HashMap<String, String>,
+    /// Variables that went with a process.
+    lost: BTreeSet<String>,
     /// A function of an earlier cell loops.
     loops: bool,
-    _prepared: Prepared,
+    prepared: Prepared,
+    /// The user knows that the sources changed.
+    told_outdated: bool,
 }
 
 impl EvcxrEngine {
@@ -145,7 +151,7 @@ impl EvcxrEngine {
             let mut variables = vec![
                 (NONCE_ENV.to_owned(), nonce.into()),
                 (child::FIFO_ENV.to_owned(), fifo_path.into_os_string()),
-                (String::from("LD_LIBRARY_PATH"), prepared.library_path()),
+                (String::from("LD_LIBRARY_PATH"), library_path(&prepared)),
             ];
             if options.quick {
                 variables.push((String::from("LATHE_QUICK"), "1".into()));
@@ -183,8 +189,10 @@ impl EvcxrEngine {
             token: 0,
             variables: Vec::new(),
             types: HashMap::new(),
+            lost: BTreeSet::new(),
             loops: false,
-            _prepared: prepared,
+            prepared,
+            told_outdated: false,
         };
         match engine.execute(PRELUDE, &mut |_| {}) {
             Outcome::Ok => Ok(engine),
@@ -271,11 +279,19 @@ impl Engine for EvcxrEngine {
         let level = cell.opt.unwrap_or(u8::from(cell.loops || self.loops));
         let result = self.run(&cell.code, level, out);
         let (requested, killed) = self.control.end();
-        let (done, report) = match result {
+        let (done, mut report) = match result {
             Ok(result) => result,
             Err(error) => return Outcome::Error(render::failure("EngineDied", &error, Vec::new())),
         };
         let before = std::mem::replace(&mut self.variables, done.variables);
+        if matches!(done.result, Ended::Terminated(_)) {
+            self.lost.extend(before.iter().map(|(name, _)| name.clone()));
+        }
+        if !self.told_outdated && self.prepared.is_outdated() {
+            self.told_outdated = true;
+            let text = String::from("The sources of the prelude (lab, data, ...) changed: restart the kernel to use them\n");
+            out(Output::Stream { stream: Stream::Stderr, text });
+        }
         if let Ended::Ok(printed) = &done.result {
             self.loops |= cell.loops;
             self.types.extend(cell.types.iter().cloned());
@@ -285,7 +301,15 @@ impl Engine for EvcxrEngine {
             }
         }
         let place = outcome::Place { code, generated: &self.folder.join("cell/lib.rs"), shift: cell.shift };
-        report.outcome(done.result, &place, &before, requested, killed)
+        report.finish(&place, out);
+        let mut outcome = report.outcome(done.result, &place, &before, requested, killed);
+        if let Outcome::Error(error) = &mut outcome
+            && error.ename == "E0425"
+            && let Some(name) = self.lost.iter().find(|name| error.evalue.contains(&format!("`{name}`")))
+        {
+            error.traceback.push(render::hint(&format!("`{name}` was lost when a cell's process ended: run its cell again")));
+        }
+        outcome
     }
 
     fn complete(&mut self, code: &str, cursor: usize) -> Completion {
@@ -331,6 +355,16 @@ impl Drop for EvcxrEngine {
         // The next kernel removes what is left.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The prelude's folders before the user's own.
+fn library_path(prepared: &Prepared) -> OsString {
+    let mut path = prepared.library_path();
+    if let Some(own) = std::env::var_os("LD_LIBRARY_PATH").filter(|own| !own.is_empty()) {
+        path.push(":");
+        path.push(own);
+    }
+    path
 }
 
 /// What the child printed before it failed says why.

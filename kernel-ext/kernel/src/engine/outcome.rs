@@ -92,6 +92,13 @@ impl Report {
         }
     }
 
+    /// The cell ended: shows what nothing else will tell.
+    pub fn finish(&mut self, place: &Place<'_>, out: &mut dyn FnMut(Output)) {
+        if !self.panicked {
+            self.show_panic_of_thread(place, out);
+        }
+    }
+
     /// A panic that did not end the cell: of a thread, or caught.
     fn show_panic_of_thread(&mut self, place: &Place<'_>, out: &mut dyn FnMut(Output)) {
         if let Some(panic) = self.panic.take() {
@@ -128,7 +135,13 @@ impl Report {
         }
     }
 
-    fn interrupted(&self, result: &Ended, before: &[(String, String)], requested: bool, killed: bool) -> Option<Outcome> {
+    fn interrupted(
+        &self,
+        result: &Ended,
+        before: &[(String, String)],
+        requested: bool,
+        killed: bool,
+    ) -> Option<Outcome> {
         if !requested {
             return None;
         }
@@ -189,7 +202,7 @@ fn lost(before: &[(String, String)]) -> String {
 fn signal_text(signal: i32) -> String {
     let name = match signal {
         libc::SIGABRT => "aborted",
-        libc::SIGSEGV => "segmentation fault",
+        libc::SIGSEGV => "segmentation fault, perhaps endless recursion",
         libc::SIGILL => "illegal instruction",
         libc::SIGBUS => "bus error",
         libc::SIGFPE => "arithmetic error",
@@ -217,7 +230,9 @@ fn message_error(message: &str) -> CellError {
     if let Some(text) = message.strip_prefix("error: no matching package named: ") {
         return render::failure("DependencyError", &text.replace("\\n", "\n"), Vec::new());
     }
-    let text = message.replace("prevent evcxr from attempting to persist", "keep the kernel from storing").replace("evcxr", "the kernel");
+    let text = message
+        .replace("prevent evcxr from attempting to persist", "keep the kernel from storing")
+        .replace("evcxr", "the kernel");
     let name = if text.starts_with("Couldn't automatically determine type") { "TypeUnknown" } else { "CompileError" };
     render::failure(name, &text, Vec::new())
 }

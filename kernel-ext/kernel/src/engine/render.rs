@@ -49,11 +49,13 @@ fn render(cell: &str, error: &CompilationError, shift: usize, out: &mut Vec<Stri
         .iter()
         .filter_map(|m| {
             let span = m.span?;
-            let unshift = |line: usize, column: usize| if line == 1 { column.saturating_sub(shift).max(1) } else { column };
+            let unshift =
+                |line: usize, column: usize| if line == 1 { column.saturating_sub(shift).max(1) } else { column };
             Some(Mark {
                 lines: (span.start_line, span.end_line),
                 columns: (unshift(span.start_line, span.start_column), unshift(span.end_line, span.end_column)),
-                label: m.label.clone(),
+                // Without a label of its own evcxr repeats the message.
+                label: if m.label == format!("error: {message}") { String::new() } else { m.label.clone() },
                 primary: m.is_primary,
             })
         })
@@ -106,7 +108,8 @@ pub(super) fn snippet(cell: &str, marks: &[Mark], out: &mut Vec<String>) {
         last = Some(number);
         let text = source[number - 1];
         out.push(format!("{BLUE}{number:>width$} |{END} {}", text.replace('\t', "    ")));
-        let mut here: Vec<&Mark> = marks.iter().filter(|mark| mark.lines.0 == number || mark.lines.1 == number).collect();
+        let mut here: Vec<&Mark> =
+            marks.iter().filter(|mark| mark.lines.0 == number || mark.lines.1 == number).collect();
         // The marks further right first, as the compiler prints them.
         here.sort_by_key(|mark| std::cmp::Reverse(mark.columns.0));
         for mark in here {
@@ -203,7 +206,11 @@ mod tests {
         let cell = "// π\nlet 温度: i32 = \"é\";";
         let mark = |columns, label: &str, primary| Mark { lines: (2, 2), columns, label: label.to_owned(), primary };
         let mut out = Vec::new();
-        snippet(cell, &[mark((15, 18), "expected `i32`, found `&str`", true), mark((9, 12), "because of this", false)], &mut out);
+        snippet(
+            cell,
+            &[mark((15, 18), "expected `i32`, found `&str`", true), mark((9, 12), "because of this", false)],
+            &mut out,
+        );
         assert_eq!(
             plain(&out),
             [

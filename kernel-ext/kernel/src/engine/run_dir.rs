@@ -38,7 +38,10 @@ pub(super) fn with_engine_folder<T>(
     std::fs::create_dir_all(folder.join("src")).map_err(at(&folder))?;
     let config = Config {
         prepared: prepared.dir().to_owned(),
-        environment: saved.iter().map(|(n, v)| (n.clone(), v.as_ref().map(|v| v.to_string_lossy().into_owned()))).collect(),
+        environment: saved
+            .iter()
+            .map(|(n, v)| (n.clone(), v.as_ref().map(|v| v.to_string_lossy().into_owned())))
+            .collect(),
     };
     let json = serde_json::to_vec(&config).map_err(|error| EngineError::Start(error.to_string()))?;
     let file = run.path.join("shim.json");

@@ -65,7 +65,8 @@ pub(super) fn cargo() -> ! {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     let text: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
     let shim = Shim::open();
-    let manifest = text.iter().position(|arg| *arg == "--manifest-path").and_then(|i| text.get(i + 1)).map(PathBuf::from);
+    let manifest =
+        text.iter().position(|arg| *arg == "--manifest-path").and_then(|i| text.get(i + 1)).map(PathBuf::from);
     let here = std::env::current_dir().unwrap_or_default();
     let folder = manifest.as_deref().and_then(Path::parent).unwrap_or(&here).to_owned();
     let in_cell = folder.starts_with(&shim.run);
@@ -129,18 +130,8 @@ impl Shim {
 
     /// Compiles the cell in `folder`, or with `check` only looks for errors.
     fn build(&self, folder: &Path, check: bool) -> ! {
-        own_group();
-        // The order matters: whoever interrupts writes the flag first and then looks for the compiler.
-        let registered = fs::write(folder.join(COMPILER), std::process::id().to_string());
-        let stop_if_interrupted = || {
-            if folder.join(INTERRUPTED).exists() {
-                fail("interrupted");
-            }
-        };
-        if let Err(error) = registered {
-            fail(&format!("{}: {error}", folder.display()));
-        }
-        stop_if_interrupted();
+        register(folder);
+        let stop_if_interrupted = || stop_if_interrupted(folder);
         let user_deps = self.user_deps(folder, stop_if_interrupted);
 
         let source = fs::read_to_string(folder.join("src/lib.rs")).unwrap_or_else(|error| fail(&error.to_string()));
@@ -212,10 +203,12 @@ impl Shim {
     fn metadata(&self, folder: &Path, args: &[OsString]) -> ! {
         let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
         if manifest.contains("evcxr_dummy_validate_dep") {
+            register(folder);
             // A question about the registry: only the real cargo knows.
             let place = folder.join("validate");
-            let written =
-                fs::create_dir_all(&place).and_then(|()| fs::write(place.join("Cargo.toml"), &manifest)).and_then(|()| fs::write(place.join("lib.rs"), ""));
+            let written = fs::create_dir_all(&place)
+                .and_then(|()| fs::write(place.join("Cargo.toml"), &manifest))
+                .and_then(|()| fs::write(place.join("lib.rs"), ""));
             if let Err(error) = written {
                 fail(&error.to_string());
             }
@@ -227,12 +220,16 @@ impl Shim {
         if section.is_empty() || args.iter().any(|arg| arg == "--no-deps") {
             println!("{answer}");
         } else {
+            register(folder);
             let real = || {
                 let mut command = Command::new(&self.prepared.info().cargo);
                 self.restore(&mut command);
                 command
             };
-            println!("{}", deps::merge_metadata(&answer, folder, &section, &self.prepared.info().target, real).unwrap_or(answer));
+            println!(
+                "{}",
+                deps::merge_metadata(&answer, folder, &section, &self.prepared.info().target, real).unwrap_or(answer)
+            );
         }
         std::process::exit(0)
     }
@@ -251,6 +248,22 @@ impl Shim {
         }
         rustc.args(["-Z", "unstable-options"]);
         self.exec(&mut rustc)
+    }
+}
+
+/// Says that this process may take long, so that an interrupt finds it.
+fn register(folder: &Path) {
+    own_group();
+    // The order matters: whoever interrupts writes the flag first and then looks for the compiler.
+    if let Err(error) = fs::write(folder.join(COMPILER), std::process::id().to_string()) {
+        fail(&format!("{}: {error}", folder.display()));
+    }
+    stop_if_interrupted(folder);
+}
+
+fn stop_if_interrupted(folder: &Path) {
+    if folder.join(INTERRUPTED).exists() {
+        fail("interrupted");
     }
 }
 

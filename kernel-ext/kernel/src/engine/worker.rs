@@ -10,6 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::Command;
 
+/// Its types are those of any first cell.
+const WARM_UP: &str = "let warm = vec![1.0_f32].iter().map(|x| x * 2.0).collect::<Vec<f32>>(); warm.le";
+
 /// What the worker is asked.
 pub(super) enum Job {
     Execute { code: String, token: u64, opt: u8, done: Sender<Done> },
@@ -54,6 +57,8 @@ pub(super) fn start(child: Command) -> Result<CommandContext, EngineError> {
 /// Works until the engine is gone.
 pub(super) fn work(mut context: CommandContext, folder: &std::path::Path, jobs: &Receiver<Job>) {
     let mut sync = Writer::open(&folder.join(shim::FIFO)).ok();
+    // rust-analyzer reads the standard library at the first question about a type; better now than in the first cell.
+    let _ = catch_unwind(AssertUnwindSafe(|| context.completions(WARM_UP, WARM_UP.len())));
     for job in jobs {
         match job {
             Job::Execute { code, token, opt, done } => {

@@ -39,6 +39,7 @@ pub(super) fn build(
     write(&staging.path().join(METADATA), &pruned)?;
     let info = Info {
         hash: plan.hash.clone(),
+        sources: plan.sources.clone(),
         rustc: plan.rustc.clone(),
         cargo: plan.cargo.clone(),
         cargo_version: ask(root, &plan.cargo, &["--version"])?,
@@ -124,8 +125,13 @@ impl Built {
         if !(is("lib") || is("rlib") || is("proc-macro")) {
             return;
         }
-        let files: Vec<PathBuf> =
-            message["filenames"].as_array().into_iter().flatten().filter_map(Value::as_str).map(PathBuf::from).collect();
+        let files: Vec<PathBuf> = message["filenames"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(PathBuf::from)
+            .collect();
         let with = |extension: &str| files.iter().find(|file| file.extension().is_some_and(|e| e == extension));
         let rlib = with("rlib");
         if message["target"]["name"] == "lathe_prelude"
@@ -150,7 +156,7 @@ fn link_dylib(root: &Path, plan: &Plan, built: &Built, staging: &Path) -> Result
     let source = root.join("kernel-ext/cell/src/lib.rs");
     let mut command = Command::new(&plan.rustc);
     command.args(FLAGS).args(["--crate-name", "lathe", "--crate-type", "dylib"]);
-    command.args(["-C", "opt-level=2", "-C", "strip=debuginfo", "-C", &format!("metadata=lathe-{}", plan.hash)]);
+    command.args(["-C", "opt-level=2", "-C", "strip=symbols", "-C", &format!("metadata=lathe-{}", plan.hash)]);
     command.arg("--extern").arg(format!("lathe_prelude={}", built.prelude.display()));
     for dir in &built.search {
         command.arg("-L").arg(format!("dependency={}", dir.display()));

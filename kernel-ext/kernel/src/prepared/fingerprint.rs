@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Changes when the layout of a prepared folder or the way it is compiled changes.
-const FORMAT: &str = "1";
+const FORMAT: &str = "3";
 /// Our sources that end up in the prelude.
 const SOURCES: [&str; 6] =
     ["lab", "data", "kernel-ext/display", "kernel-ext/prelude", "kernel-ext/cell", ".cargo/unify"];
@@ -15,10 +15,46 @@ const FILES: [&str; 3] = ["Cargo.lock", "Cargo.toml", ".cargo/config.toml"];
 /// Variables that change what cargo builds.
 const VARIABLES: [&str; 3] = ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"];
 
+/// Hash of our sources alone.
+pub(super) fn sources_hash(root: &Path) -> Result<String, PrepareError> {
+    let mut hasher = Sha256::new();
+    for path in sources(root)? {
+        add(
+            &mut hasher,
+            &path.strip_prefix(root).unwrap_or(&path).to_string_lossy(),
+            &std::fs::read(&path).map_err(at(&path))?,
+        );
+    }
+    Ok(hex(&hasher.finalize()))
+}
+
+/// Our sources, in a fixed order.
+pub(super) fn sources(root: &Path) -> Result<Vec<PathBuf>, PrepareError> {
+    let mut files = Vec::new();
+    for name in SOURCES {
+        sources_below(&root.join(name), false, &mut files)?;
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Names and contents are told apart by their lengths.
+fn add(hasher: &mut Sha256, name: &str, bytes: &[u8]) {
+    for part in [name.as_bytes(), bytes] {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+}
+
+fn hex(hash: &[u8]) -> String {
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The toolchain and the hash of what it would build.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub hash: String,
+    pub sources: String,
     pub rustc: PathBuf,
     pub cargo: PathBuf,
     pub sysroot: PathBuf,
@@ -41,35 +77,22 @@ impl Plan {
             .ok_or_else(|| PrepareError::Answer { what: "rustc -vV", reason: String::from("no `host:` line") })?
             .to_owned();
 
+        let sources = sources_hash(root)?;
         let mut hasher = Sha256::new();
-        let mut add = |name: &str, bytes: &[u8]| {
-            for part in [name.as_bytes(), bytes] {
-                hasher.update((part.len() as u64).to_le_bytes());
-                hasher.update(part);
-            }
-        };
-        add("format", FORMAT.as_bytes());
-        add("rustc", version.as_bytes());
+        add(&mut hasher, "format", FORMAT.as_bytes());
+        add(&mut hasher, "rustc", version.as_bytes());
         // rust-analyzer and error messages name the sources by their place.
-        add("root", root.as_os_str().as_encoded_bytes());
+        add(&mut hasher, "root", root.as_os_str().as_encoded_bytes());
         for name in VARIABLES {
-            add(name, std::env::var_os(name).unwrap_or_default().as_encoded_bytes());
+            add(&mut hasher, name, std::env::var_os(name).unwrap_or_default().as_encoded_bytes());
         }
         for name in FILES {
             let path = root.join(name);
-            add(name, &std::fs::read(&path).map_err(at(&path))?);
+            add(&mut hasher, name, &std::fs::read(&path).map_err(at(&path))?);
         }
-        for name in SOURCES {
-            let mut files = Vec::new();
-            sources_below(&root.join(name), false, &mut files)?;
-            files.sort();
-            for path in files {
-                let relative = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-                add(&relative, &std::fs::read(&path).map_err(at(&path))?);
-            }
-        }
-        let hash = hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { hash, rustc, cargo, sysroot, target })
+        add(&mut hasher, "sources", sources.as_bytes());
+        let hash = hex(&hasher.finalize());
+        Ok(Self { hash, sources, rustc, cargo, sysroot, target })
     }
 }
 
@@ -116,7 +139,9 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, name).unwrap();
         };
-        for name in ["Cargo.toml", "src/a/b.rs", "assets/font.otf", "tests/t.rs", "README.md", "target/src/x.rs", "src/.#b.rs"] {
+        for name in
+            ["Cargo.toml", "src/a/b.rs", "assets/font.otf", "tests/t.rs", "README.md", "target/src/x.rs", "src/.#b.rs"]
+        {
             write(name);
         }
         let mut found = Vec::new();

@@ -13,11 +13,47 @@ const CELL: &str = "path+file://@CELL-FOLDER@#ctx@1.0.0";
 
 /// Crates whose types or traits appear in the public API of the prelude's own dependencies.
 const PUBLIC: &[&str] = &[
-    "polars-arrow", "polars-buffer", "polars-compute", "polars-core", "polars-dtype", "polars-error", "polars-expr", "polars-io",
-    "polars-json", "polars-lazy", "polars-ops", "polars-parquet", "polars-plan", "polars-row", "polars-schema",
-    "polars-stream", "polars-time", "polars-utils", "polars-config", "plotters-backend", "plotters-svg", "plotters-bitmap", "rand_core",
-    "num-traits", "num-complex", "safetensors", "chrono", "indexmap", "either", "bytemuck", "serde_core", "smartstring",
-    "compact_str", "rayon", "rayon-core", "libm", "half", "generic-array", "memmap2", "num_cpus", "typenum",
+    "polars-arrow",
+    "polars-buffer",
+    "polars-compute",
+    "polars-core",
+    "polars-dtype",
+    "polars-error",
+    "polars-expr",
+    "polars-io",
+    "polars-json",
+    "polars-lazy",
+    "polars-ops",
+    "polars-parquet",
+    "polars-plan",
+    "polars-row",
+    "polars-schema",
+    "polars-stream",
+    "polars-time",
+    "polars-utils",
+    "polars-config",
+    "plotters-backend",
+    "plotters-svg",
+    "plotters-bitmap",
+    "rand_core",
+    "num-traits",
+    "num-complex",
+    "safetensors",
+    "chrono",
+    "indexmap",
+    "either",
+    "bytemuck",
+    "serde_core",
+    "smartstring",
+    "compact_str",
+    "rayon",
+    "rayon-core",
+    "libm",
+    "half",
+    "generic-array",
+    "memmap2",
+    "num_cpus",
+    "typenum",
 ];
 
 /// The answer for a package `ctx` in [`FOLDER`] whose only dependency is `lathe`.
@@ -33,11 +69,14 @@ pub(super) fn prune(answer: &str) -> Result<String, String> {
         .and_then(|p| p["id"].as_str())
         .ok_or("no package `lathe`")?;
     let prelude = packages.iter().find(|p| p["name"] == "lathe-prelude").and_then(|p| p["id"].as_str());
-    let direct: BTreeSet<&str> = prelude.and_then(|id| node.get(id)).map(|n| normal_deps(n)).unwrap_or_default().into_iter().collect();
+    let direct: BTreeSet<&str> =
+        prelude.and_then(|id| node.get(id)).map(|n| normal_deps(n)).unwrap_or_default().into_iter().collect();
 
     let keep = |id: &str| {
         package.get(id).is_some_and(|p| {
-            p["source"].is_null() || direct.contains(id) || p["name"].as_str().is_some_and(|name| PUBLIC.contains(&name))
+            p["source"].is_null()
+                || direct.contains(id)
+                || p["name"].as_str().is_some_and(|name| PUBLIC.contains(&name))
         })
     };
     let mut kept = BTreeSet::new();
@@ -70,9 +109,17 @@ pub(super) fn prune(answer: &str) -> Result<String, String> {
 
 fn normal_deps(node: &Value) -> Vec<&str> {
     let is_normal = |dep: &Value| {
-        dep["dep_kinds"].as_array().is_none_or(|kinds| kinds.is_empty() || kinds.iter().any(|kind| kind["kind"].is_null()))
+        dep["dep_kinds"]
+            .as_array()
+            .is_none_or(|kinds| kinds.is_empty() || kinds.iter().any(|kind| kind["kind"].is_null()))
     };
-    node["deps"].as_array().into_iter().flatten().filter(|dep| is_normal(dep)).filter_map(|dep| dep["pkg"].as_str()).collect()
+    node["deps"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|dep| is_normal(dep))
+        .filter_map(|dep| dep["pkg"].as_str())
+        .collect()
 }
 
 /// Only the library: build scripts, tests and examples would be loaded too.
@@ -80,7 +127,9 @@ fn slim_package(package: &Value) -> Value {
     let mut package = package.clone();
     let is_library = |target: &Value| {
         target["kind"].as_array().is_some_and(|kinds| {
-            kinds.iter().any(|kind| kind != "custom-build" && kind.as_str().is_some_and(|k| k.ends_with("lib") || k == "proc-macro"))
+            kinds.iter().any(|kind| {
+                kind != "custom-build" && kind.as_str().is_some_and(|k| k.ends_with("lib") || k == "proc-macro")
+            })
         })
     };
     if let Some(targets) = package["targets"].as_array_mut() {

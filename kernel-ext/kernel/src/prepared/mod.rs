@@ -85,6 +85,9 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> PrepareError + '_ {
 pub struct Info {
     /// Name of the folder.
     pub hash: String,
+    /// Hash of our own sources.
+    #[serde(default)]
+    pub sources: String,
     /// The compiler itself, not rustup's proxy.
     pub rustc: PathBuf,
     /// The cargo beside it.
@@ -163,6 +166,20 @@ impl Prepared {
         args
     }
 
+    /// Were our sources changed since? `false` when they cannot be read.
+    pub fn is_outdated(&self) -> bool {
+        let made = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
+        let Some(built) = made(&self.dir.join(INFO)) else { return false };
+        let root = &self.info.workspace;
+        if std::env::var_os(PREPARED_ENV).is_some() {
+            return false;
+        }
+        let Ok(files) = fingerprint::sources(root) else { return false };
+        // Reading them all is only needed when one was written after the build.
+        files.iter().any(|file| made(file) > Some(built))
+            && fingerprint::sources_hash(root).is_ok_and(|hash| hash != self.info.sources)
+    }
+
     /// The pruned answer to `cargo metadata` for a package that depends on `lathe`; see the `metadata` module.
     pub(crate) fn metadata(&self) -> io::Result<String> {
         std::fs::read_to_string(self.dir.join(METADATA))
@@ -178,11 +195,24 @@ fn lock_path(dir: &Path) -> PathBuf {
     dir.with_extension("lock")
 }
 
+/// Names a prepared folder to use whatever the sources are now, for example one that was copied to another place.
+pub const PREPARED_ENV: &str = "LATHE_PREPARED";
+
+/// The folder that [`PREPARED_ENV`] names.
+fn chosen() -> Option<Result<Prepared, PrepareError>> {
+    let dir = PathBuf::from(std::env::var_os(PREPARED_ENV)?);
+    let missing = || PrepareError::Io { path: dir.join(INFO), source: io::Error::from(io::ErrorKind::NotFound) };
+    Some(Prepared::open(&dir).ok_or_else(missing))
+}
+
 /// The prepared folder of the sources as they are now, if it was built before.
 ///
 /// # Errors
 /// When the workspace, the toolchain or the cache folder cannot be found.
 pub fn locate() -> Result<Option<Prepared>, PrepareError> {
+    if let Some(chosen) = chosen() {
+        return chosen.map(Some);
+    }
     let plan = fingerprint::Plan::of(&workspace_root()?)?;
     Ok(Prepared::open(&cache_root()?.join("prepared").join(&plan.hash)))
 }
@@ -195,6 +225,9 @@ pub fn locate() -> Result<Option<Prepared>, PrepareError> {
 /// # Errors
 /// [`PrepareError`] says which step failed and what to do.
 pub fn find_or_build(say: &mut dyn FnMut(&str)) -> Result<Prepared, PrepareError> {
+    if let Some(chosen) = chosen() {
+        return chosen;
+    }
     let root = workspace_root()?;
     let plan = fingerprint::Plan::of(&root)?;
     let prepared = cache_root()?.join("prepared");

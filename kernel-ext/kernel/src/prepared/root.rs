@@ -13,7 +13,12 @@ pub fn workspace_root() -> Result<PathBuf, PrepareError> {
     let exe = std::env::current_exe().unwrap_or_default();
     let compiled = Path::new(env!("CARGO_MANIFEST_DIR"));
     // `target` may be a link to another disk, so the place of compilation is tried first.
-    compiled.ancestors().chain(exe.ancestors()).find(|dir| is_root(dir)).map(Path::to_owned).ok_or(PrepareError::NoWorkspace(exe))
+    compiled
+        .ancestors()
+        .chain(exe.ancestors())
+        .find(|dir| is_root(dir))
+        .map(Path::to_owned)
+        .ok_or(PrepareError::NoWorkspace(exe))
 }
 
 fn is_root(dir: &Path) -> bool {

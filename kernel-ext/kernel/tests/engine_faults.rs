@@ -1,0 +1,133 @@
+//! Cells that end their process, and cells that the user stops.
+
+mod engine_common;
+
+use engine_common::{check, plain, run, shown, text_of, with_engine};
+use lathe_kernel::api::{Engine, Outcome, Output};
+use lathe_kernel::engine::EvcxrEngine;
+use std::time::Duration;
+
+/// Runs a cell and interrupts it when it has printed "go".
+fn interrupted(engine: &mut EvcxrEngine, code: &str, again_after: Option<Duration>) -> Outcome {
+    let interrupter = engine.interrupter();
+    let mut started = false;
+    engine.execute(code, &mut |output| {
+        if !started && matches!(&output, Output::Stream { text, .. } if text.contains("go")) {
+            started = true;
+            interrupter.interrupt();
+            if let Some(pause) = again_after {
+                let interrupter = interrupter.clone();
+                std::thread::spawn(move || {
+                    std::thread::sleep(pause);
+                    interrupter.interrupt();
+                });
+            }
+        }
+    })
+}
+
+#[test]
+fn an_interrupted_loop_keeps_the_variables() {
+    with_engine(|engine| {
+        check(engine, "let mut history = vec![0];");
+        let code = "println!(\"go\"); loop { history.push(1); check(); std::thread::sleep(std::time::Duration::from_millis(5)); }";
+        let outcome = interrupted(engine, code, None);
+        let Outcome::Interrupted(error) = outcome else { panic!("{outcome:?}") };
+        assert!(error.evalue.contains("variables keep"), "{}", error.evalue);
+        assert_eq!(text_of(&check(engine, "history.len() > 1"), "Result"), ["true"]);
+        // The request is forgotten.
+        check(engine, "for _ in 0..3 { check(); }");
+    });
+}
+
+#[test]
+fn a_cell_that_does_not_react_is_ended() {
+    with_engine(|engine| {
+        check(engine, "let deaf = 1;");
+        let code = "println!(\"go\"); loop { std::thread::sleep(std::time::Duration::from_millis(50)); }";
+        let outcome = interrupted(engine, code, None);
+        let Outcome::Interrupted(error) = outcome else { panic!("{outcome:?}") };
+        assert!(error.evalue.contains("Lost variables:") && error.evalue.contains("deaf"), "{}", error.evalue);
+        assert_eq!(text_of(&check(engine, "1 + 1"), "Result"), ["2"]);
+    });
+}
+
+#[test]
+fn a_second_interrupt_ends_the_process_at_once() {
+    with_engine(|engine| {
+        let code = "println!(\"go\"); loop { std::hint::spin_loop(); }";
+        let outcome = interrupted(engine, code, Some(Duration::from_millis(100)));
+        assert!(matches!(outcome, Outcome::Interrupted(_)), "{outcome:?}");
+        check(engine, "1 + 1");
+    });
+}
+
+#[test]
+fn an_interrupt_while_compiling_does_not_run_the_cell() {
+    with_engine(|engine| {
+        check(engine, "let survivor = 7;");
+        let file = std::env::temp_dir().join(format!("lathe-ran-{}", std::process::id()));
+        let code = format!("std::fs::write({:?}, \"\")?; let unused_variable = 3;", file.display().to_string());
+        let interrupter = engine.interrupter();
+        // Whatever phase it hits, either it stops the cell before it runs or the cell has already run and ended.
+        let stopper = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(40));
+            interrupter.interrupt();
+        });
+        let (_, outcome) = run(engine, &code);
+        stopper.join().expect("no panic");
+        if let Outcome::Interrupted(error) = &outcome
+            && error.evalue.contains("before the cell ran")
+        {
+            assert!(!file.exists());
+        }
+        let _ = std::fs::remove_file(&file);
+        assert_eq!(text_of(&check(engine, "survivor"), "Result"), ["7"]);
+    });
+}
+
+#[test]
+fn an_interrupt_when_idle_is_forgotten() {
+    with_engine(|engine| {
+        engine.interrupter().interrupt();
+        check(engine, "for _ in 0..3 { check(); }");
+    });
+}
+
+#[test]
+fn an_abort_names_what_is_lost_and_the_next_cell_works() {
+    with_engine(|engine| {
+        check(engine, "fn kept() -> i32 { 5 } let gone = 1;");
+        let (cell, outcome) = run(
+            engine,
+            "print!(\"last words\"); use std::io::Write; std::io::stdout().flush()?; std::process::abort();",
+        );
+        let Outcome::Error(error) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(error.ename, "ProcessDied");
+        assert!(error.evalue.contains("signal 6") && error.evalue.contains("gone"), "{}", error.evalue);
+        assert_eq!(shown(&cell), "last words");
+        assert_eq!(text_of(&check(engine, "kept()"), "Result"), ["5"]);
+        let (_, outcome) = run(engine, "gone");
+        assert!(matches!(outcome, Outcome::Error(error) if error.ename == "E0425"));
+        // The hooks are in place again.
+        let (_, outcome) = run(engine, "panic!(\"after\")");
+        assert!(matches!(outcome, Outcome::Error(error) if error.evalue == "after"));
+    });
+}
+
+#[test]
+fn other_ways_to_end_the_process_are_named() {
+    with_engine(|engine| {
+        for (code, word) in [
+            ("std::process::exit(3);", "exit status 3"),
+            ("unsafe { *(8 as *mut i32) = 1; }", "signal 11"),
+            ("fn deep(n: u64) -> u64 { std::hint::black_box([n; 64]); 1 + deep(n + 1) } deep(0)", "signal"),
+            ("unsafe extern \"C\" { fn raise(s: i32) -> i32; } unsafe { raise(9); }", "signal 9"),
+        ] {
+            let (_, outcome) = run(engine, code);
+            let Outcome::Error(error) = outcome else { panic!("{code}: {outcome:?}") };
+            assert!(error.ename == "ProcessDied" && error.evalue.contains(word), "{code}: {}", plain(&error));
+        }
+        check(engine, "1 + 1");
+    });
+}
