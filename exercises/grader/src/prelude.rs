@@ -27,6 +27,11 @@ impl Prelude {
         let kernel = find_kernel()?;
         let mut command = Command::new(&kernel);
         command.args(["prepare", "--print"]).stdin(Stdio::null()).stderr(Stdio::inherit());
+        // Under `cargo test` there are variables that build scripts watch: with them the kernel's own cargo would compile
+        // polars anew, and the next cargo from a shell once more.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| set_by_cargo(&name.to_string_lossy())) {
+            command.env_remove(name);
+        }
         let shown = format!("{} prepare --print", kernel.display());
         let output = command.output().map_err(|source| GradeError::Start {
             program: shown.clone(),
@@ -68,6 +73,13 @@ impl Prelude {
     }
 }
 
+/// Does cargo set this variable for the programs that it runs? (The user's settings such as `CARGO_HOME` stay.)
+fn set_by_cargo(name: &str) -> bool {
+    let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "DEP_"];
+    let names = ["CARGO", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "OUT_DIR"];
+    names.contains(&name) || prefixes.iter().any(|p| name.starts_with(p))
+}
+
 /// The kernel lies beside the grader (`target/debug`), or a folder up when we are a test (`target/debug/deps`).
 fn find_kernel() -> Result<PathBuf, GradeError> {
     let here = std::env::current_exe().unwrap_or_default();
@@ -92,7 +104,17 @@ pub fn names_lathe(source: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::names_lathe;
+    use super::{names_lathe, set_by_cargo};
+
+    #[test]
+    fn the_kernel_gets_the_users_variables_but_not_those_of_a_running_cargo() {
+        // This test runs under cargo, so the variables are there.
+        let ours = |name: &str| std::env::var_os(name).is_some() && set_by_cargo(name);
+        assert!(ours("CARGO") && ours("CARGO_PKG_NAME") && ours("CARGO_MANIFEST_DIR"));
+        for kept in ["CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_TERM_COLOR", "CARGO_NET_OFFLINE", "PATH", "LATHE_CACHE"] {
+            assert!(!set_by_cargo(kept), "{kept}");
+        }
+    }
 
     #[test]
     fn only_code_that_names_the_crate_asks_for_the_prelude() {
