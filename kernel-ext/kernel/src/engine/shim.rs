@@ -84,8 +84,13 @@ pub(super) fn cargo() -> ! {
         Some("config") if in_cell => std::process::exit(1),
         Some("rustc") if in_cell && text.contains(&"--print") => shim.print_rustc(&text),
         Some("clean") if in_cell => {}
-        // rust-analyzer then reads the standard library's own crates without their dependencies, and needs no network.
-        Some("metadata") if folder.starts_with(&shim.prepared.info().sysroot) => std::process::exit(1),
+        Some("metadata") if folder.starts_with(&shim.prepared.info().sysroot) => {
+            match shim.prepared.sysroot_metadata() {
+                Some(answer) => println!("{}", answer.trim_end()),
+                // rust-analyzer then reads the standard library without the crates below it, and needs no network.
+                None => std::process::exit(1),
+            }
+        }
         _ => shim.exec(Command::new(&shim.prepared.info().cargo).args(&args)),
     }
     std::process::exit(0)

@@ -1,7 +1,7 @@
 //! Builds a prepared folder aside and renames it into place.
 
 use super::fingerprint::{Plan, ask};
-use super::{INFO, Info, METADATA, PrepareError, at, dylib_name, metadata};
+use super::{INFO, Info, METADATA, PrepareError, SYSROOT_METADATA, at, dylib_name, metadata};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::BufRead;
@@ -37,6 +37,13 @@ pub(super) fn build(
     )?;
     let pruned = metadata::prune(&answer).map_err(|reason| PrepareError::Answer { what: "cargo metadata", reason })?;
     write(&staging.path().join(METADATA), &pruned)?;
+    if let Some(answer) = sysroot_metadata(plan) {
+        write(&staging.path().join(SYSROOT_METADATA), &answer)?;
+    } else {
+        say(
+            "preparing the prelude: the standard library's own crates are not reachable; some types will need annotations",
+        );
+    }
     let info = Info {
         hash: plan.hash.clone(),
         sources: plan.sources.clone(),
@@ -61,6 +68,22 @@ pub(super) fn build(
     std::fs::rename(&staging, dir).map_err(at(dir))?;
     say("preparing the prelude: done");
     Ok(())
+}
+
+/// What cargo says of the standard library's sources: rust-analyzer needs `hashbrown` to know what a `HashMap` gives.
+fn sysroot_metadata(plan: &Plan) -> Option<String> {
+    let library = plan.sysroot.join("lib/rustlib/src/rust/library");
+    let output = crate::engine::original_env::command(&plan.cargo)
+        .args(["metadata", "--format-version=1", "--locked", "--filter-platform", &plan.target, "--manifest-path"])
+        .arg(library.join("Cargo.toml"))
+        .current_dir(&library)
+        // The manifest uses unstable keys; rust-analyzer does the same.
+        .env("__CARGO_TEST_CHANNEL_OVERRIDE_DO_NOT_USE_THIS", "nightly")
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    let answer = String::from_utf8(output.stdout).ok()?;
+    (output.status.success() && answer.starts_with('{')).then_some(answer)
 }
 
 /// What one `cargo build` of the prelude left behind.

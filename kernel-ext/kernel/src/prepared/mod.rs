@@ -5,6 +5,7 @@
 
 mod build;
 mod fingerprint;
+mod garbage;
 mod metadata;
 
 pub(crate) use metadata::FOLDER;
@@ -15,14 +16,19 @@ use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
+pub use garbage::collect_garbage;
 pub use root::{cache_root, workspace_root};
 
 /// File name of the description inside a prepared folder.
 const INFO: &str = "prepared.json";
 /// File name of the pruned `cargo metadata` answer inside a prepared folder.
 const METADATA: &str = "metadata.json";
+
+/// File name of the standard library's `cargo metadata` answer.
+const SYSROOT_METADATA: &str = "sysroot-metadata.json";
+/// How many folders stay after a build, besides those in use.
+const KEEP: usize = 3;
 
 /// Why there is no prepared folder.
 #[derive(Debug, thiserror::Error)]
@@ -180,6 +186,11 @@ impl Prepared {
             && fingerprint::sources_hash(root).is_ok_and(|hash| hash != self.info.sources)
     }
 
+    /// The answer to `cargo metadata` for the standard library, if it was to be had.
+    pub(crate) fn sysroot_metadata(&self) -> Option<String> {
+        std::fs::read_to_string(self.dir.join(SYSROOT_METADATA)).ok()
+    }
+
     /// The pruned answer to `cargo metadata` for a package that depends on `lathe`; see the `metadata` module.
     pub(crate) fn metadata(&self) -> io::Result<String> {
         std::fs::read_to_string(self.dir.join(METADATA))
@@ -250,40 +261,8 @@ pub fn find_or_build(say: &mut dyn FnMut(&str)) -> Result<Prepared, PrepareError
         return Ok(found);
     }
     build::build(&root, &plan, &prepared, &dir, say)?;
+    // Tidying is not what was asked for; `collect_garbage` reports troubles to those who ask.
+    let _ = collect_garbage(KEEP);
     Prepared::open(&dir)
         .ok_or_else(|| PrepareError::Io { path: dir.join(INFO), source: io::Error::from(io::ErrorKind::NotFound) })
-}
-
-/// Removes old prepared folders: the newest `keep` stay, and every one that a running kernel uses. Returns what was removed.
-///
-/// # Errors
-/// When the cache folder cannot be found or read; a folder that cannot be removed is left for the next time.
-pub fn collect_garbage(keep: usize) -> Result<Vec<PathBuf>, PrepareError> {
-    let prepared = cache_root()?.join("prepared");
-    if !prepared.exists() {
-        return Ok(Vec::new());
-    }
-    let mut folders: Vec<(SystemTime, PathBuf)> = std::fs::read_dir(&prepared)
-        .map_err(at(&prepared))?
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let made = path.join(INFO).metadata().ok()?.modified().ok()?;
-            Some((made, path))
-        })
-        .collect();
-    folders.sort_by(|a, b| b.cmp(a));
-    let mut removed = Vec::new();
-    for (_, dir) in folders.into_iter().skip(keep) {
-        let Ok(lock) = File::options().create(true).append(true).open(lock_path(&dir)) else { continue };
-        if lock.try_lock().is_err() {
-            continue;
-        }
-        // The description goes first: a half-removed folder is then not taken for a whole one.
-        if std::fs::remove_file(dir.join(INFO)).is_ok() && std::fs::remove_dir_all(&dir).is_ok() {
-            // A fail only leaves an empty file behind.
-            let _ = std::fs::remove_file(lock_path(&dir));
-            removed.push(dir);
-        }
-    }
-    Ok(removed)
 }
