@@ -29,7 +29,7 @@ pub fn open(
     port: Option<u16>,
     open_browser: bool,
 ) -> Result<(), Trouble> {
-    let record = places.state.join("server.json");
+    let record = record(places);
     if let Some((running, token)) = running(&record).filter(|r| port.is_none() || port == Some(r.0)) {
         screen.say("JupyterLab is already running for this clone; the new kernel is used when a notebook's kernel is restarted.");
         announce(running, &token, "", open_browser, screen);
@@ -168,6 +168,18 @@ fn stop(screen: &mut Screen, server: &mut Child) {
     screen.wipe();
 }
 
+fn record(places: &Places) -> std::path::PathBuf {
+    places.state.join("server.json")
+}
+
+/// Says before the long steps that a port cannot be had; our own server may hold it.
+pub fn check_port(places: &Places, port: Option<u16>) -> Result<(), Trouble> {
+    match port {
+        Some(port) if running(&record(places)).is_none_or(|r| r.0 != port) => choose_port(Some(port)).map(drop),
+        _ => Ok(()),
+    }
+}
+
 /// The port asked for, or the first free one.
 fn choose_port(asked: Option<u16>) -> Result<u16, Trouble> {
     let free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop);
@@ -204,10 +216,11 @@ fn answers(port: u16, token: &str) -> bool {
     let ask = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), Duration::from_millis(500))?;
         stream.set_read_timeout(Some(Duration::from_secs(3)))?;
-        write!(
-            stream,
+        // In one piece: a small server may look at the first packet only.
+        let request = format!(
             "GET /api/status HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: token {token}\r\nConnection: close\r\n\r\n"
-        )?;
+        );
+        stream.write_all(request.as_bytes())?;
         let mut head = [0u8; 12];
         stream.read_exact(&mut head)?;
         Ok(String::from_utf8_lossy(&head).into_owned())

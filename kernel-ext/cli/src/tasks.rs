@@ -18,6 +18,9 @@ pub fn run(task: Task) -> Result<(), Trouble> {
         Task::Lab { browser, port, setup_only, user } => {
             sys::catch_signals();
             let (places, mut screen) = (Places::find()?, Screen::new());
+            if !setup_only {
+                lab::check_port(&places, port)?;
+            }
             let ready = setup::everything(&places, &mut screen, user)?;
             if !setup_only {
                 lab::open(&places, &mut screen, &ready, port, browser)?;

@@ -61,6 +61,8 @@ pub enum Trouble {
     Interrupted,
     /// Several at once, so that all can be mended in one go.
     Several(Vec<Trouble>),
+    /// Several, and one command that mends those that a package manager can mend.
+    AllOf { what: Box<Trouble>, remedy: String },
 }
 
 impl Trouble {
@@ -94,7 +96,6 @@ impl Trouble {
             Trouble::NoPython { .. } | Trouble::OldPython { .. } => vec![Need::Python, Need::Venv],
             Trouble::NoVenv { .. } => vec![Need::Venv],
             Trouble::NoRustSrc { tried: None, .. } => vec![Need::RustSrc],
-            Trouble::Several(all) => all.iter().flat_map(Trouble::needs).collect(),
             _ => Vec::new(),
         }
     }
@@ -273,7 +274,8 @@ impl Trouble {
             Trouble::Interrupted => {
                 (s("Stopped."), s(""), s("Run the same command again: it goes on where it stopped."))
             }
-            Trouble::Several(all) => (all.iter().map(|t| t.to_string()).collect::<Vec<_>>().join("\n"), s(""), s("")),
+            Trouble::AllOf { what, remedy } => (format!("{what}\n\nIn one go: {remedy}"), s(""), s("")),
+            Trouble::Several(all) => (all.iter().map(|t| t.to_string()).collect::<Vec<_>>().join("\n\n"), s(""), s("")),
         }
     }
 }

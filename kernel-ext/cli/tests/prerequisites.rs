@@ -121,7 +121,7 @@ fn all_that_is_missing_is_told_at_once() {
     let world = World::new("all");
     world.remove("bin/python3");
     world.remove("bin/c++");
-    refused(&world, &["There is no Python 3", "There is no C++ compiler", "All of it in one go"]);
+    refused(&world, &["There is no Python 3", "There is no C++ compiler", "In one go: "]);
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn a_taken_port_is_named() {
     let ran = world.run(&["lab", "--no-browser", "--port", &port]);
     let ran = ran.bad(1, &[&format!("Port {port} cannot be used"), "leave --port out"]);
     assert_eq!(ran.out, "");
-    assert_eq!(world.count("jupyterlab"), 0);
+    assert_eq!((world.count("jupyterlab"), world.count("build")), (0, 0), "half an hour later is too late to say so");
 }
 
 #[test]

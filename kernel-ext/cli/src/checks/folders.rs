@@ -49,7 +49,8 @@ pub fn space(places: &Places) -> Result<String, Trouble> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
     let mut needs = vec![
-        (places.target.clone(), ALWAYS + if built { 0 } else { TARGET } + if env { 0 } else { ENVIRONMENT }),
+        (places.target.clone(), if built { 0 } else { TARGET }),
+        (places.state.clone(), ALWAYS + if env { 0 } else { ENVIRONMENT }),
         (places.cache.clone(), if built { 0 } else { CACHE }),
         (places.tmp.clone(), ALWAYS),
     ];

@@ -66,8 +66,8 @@ impl Report {
 
     /// The command that installs everything that is missing, when there is more than one such thing.
     pub fn remedy(&self) -> Option<String> {
-        let trouble = self.trouble()?;
-        let mut needs = trouble.needs();
+        let Some(Trouble::Several(all)) = self.trouble() else { return None };
+        let mut needs: Vec<_> = all.iter().flat_map(Trouble::needs).collect();
         needs.sort();
         needs.dedup();
         (needs.len() > 1).then(|| distro::here().install_line(&needs))

@@ -96,8 +96,8 @@ pub fn ensure(places: &Places, screen: &mut Screen, prefix: &str) -> Result<(), 
 
 /// Where the text can be read while the machine works.
 fn book(places: &Places) -> std::path::PathBuf {
-    let built = places.root.join("book/build/index.html");
-    if built.is_file() { built } else { places.root.join("book/src") }
+    let names = ["book/build/index.html", "book/src/introduction.md"].map(|n| places.root.join(n));
+    names.into_iter().find(|p| p.is_file()).unwrap_or_else(|| places.root.join("book/src"))
 }
 
 /// cargo's own bar and colours would only confuse us.

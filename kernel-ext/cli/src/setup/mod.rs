@@ -30,13 +30,9 @@ pub fn everything(places: &Places, screen: &mut Screen, user: bool) -> Result<Re
     for warning in report.items.iter().filter_map(|i| i.warning.as_ref()) {
         screen.say(&format!("  note: {warning}"));
     }
-    let remedy = report.remedy();
     if let Some(trouble) = report.trouble() {
-        screen.wipe();
-        return Err(match remedy {
-            Some(line) => {
-                Trouble::Several(vec![trouble, Trouble::Usage { message: format!("All of it in one go: {line}") }])
-            }
+        return Err(match report.remedy() {
+            Some(line) => Trouble::AllOf { what: Box::new(trouble), remedy: line },
             None => trouble,
         });
     }
