@@ -87,6 +87,47 @@ fn an_interrupt_while_compiling_does_not_run_the_cell() {
 }
 
 #[test]
+fn an_interrupt_stops_the_build_of_a_users_crate() {
+    with_engine(|engine| {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(dir.path().join("src")).expect("a folder");
+        let manifest = "[package]\nname = \"slow\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n";
+        std::fs::write(dir.path().join("Cargo.toml"), manifest).expect("a file");
+        std::fs::write(dir.path().join("src/lib.rs"), "").expect("a file");
+        let build = "fn main() { std::thread::sleep(std::time::Duration::from_secs(60)); }";
+        std::fs::write(dir.path().join("build.rs"), build).expect("a file");
+        check(engine, "let before_build = 11;");
+        let interrupter = engine.interrupter();
+        let code = format!(":dep slow = {{ path = {:?} }}\nprintln!(\"ran\");", dir.path());
+        let mut text = String::new();
+        let outcome = engine.execute(&code, &mut |output| {
+            if let Output::Stream { text: more, .. } = output {
+                text.push_str(&more);
+                if more.contains("Compiling") {
+                    interrupter.interrupt();
+                }
+            }
+        });
+        assert!(matches!(outcome, Outcome::Interrupted(_)), "{outcome:?}");
+        assert!(!text.contains("ran"));
+        assert_eq!(text_of(&check(engine, "before_build"), "Result"), ["11"]);
+    });
+}
+
+#[test]
+fn two_engines_of_one_process_do_not_mix() {
+    with_engine(|first| {
+        let mut second = engine_common::start();
+        check(first, "let mine = 1;");
+        check(&mut second, "let mine = String::from(\"other\");");
+        assert_eq!(text_of(&check(first, "mine"), "Result"), ["1"]);
+        assert_eq!(text_of(&check(&mut second, "mine.len()"), "Result"), ["5"]);
+        drop(second);
+        assert_eq!(text_of(&check(first, "mine + 1"), "Result"), ["2"]);
+    });
+}
+
+#[test]
 fn an_interrupt_when_idle_is_forgotten() {
     with_engine(|engine| {
         engine.interrupter().interrupt();

@@ -21,6 +21,12 @@ pub(super) fn patch(source: &str) -> String {
         line.push_str(" ::lathe::display::cell::init(); ::lathe::display::cell::begin(); ");
         line.push_str(&format!("println!({RUN_MARK:?});"));
     }
+    if source.contains("run_user_code_0(")
+        && let Some(line) = lines.first_mut()
+    {
+        // evcxr's own first cell, `42`: without the prelude it would be compiled twice.
+        line.push_str(" use ::lathe::prelude::*;");
+    }
     if let Some(line) = lines.iter_mut().rev().find(|line| *line == END) {
         *line = format!("{{ use ::std::io::Write as _; let _ = ::std::io::stdout().flush(); }} {END}");
     }

@@ -75,7 +75,7 @@ mod tests {
         let in_use = Prepared::open(&used).expect("it is whole");
         assert!(Prepared::open(&half).is_none());
 
-        assert_eq!(collect_in(cache.path(), 1).unwrap(), [old.clone()]);
+        assert_eq!(collect_in(cache.path(), 1).unwrap(), std::slice::from_ref(&old));
         assert!(new.exists() && used.exists() && !old.exists());
         drop(in_use);
         assert_eq!(collect_in(cache.path(), 1).unwrap(), [used]);
