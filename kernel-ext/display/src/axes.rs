@@ -1,10 +1,11 @@
 //! Plots with two axes: lines, dots, bars, histograms, and marks on them.
 
 use crate::canvas::{Anchor, Canvas, Type};
-use crate::color::{ALERT, AXIS, Color, GRID, INK, PALETTE, SOFT};
+use crate::color::{ALERT, AXIS, Color, GRID, GROUND, INK, PALETTE, SOFT};
 use crate::decimate::{distinct, strokes};
 use crate::figure::{LABEL_EM, TICK_EM, shorten};
 use crate::font;
+use crate::legend::{self, Entry, Swatch};
 use crate::scale::{Kind, Scale, number};
 
 /// How a series is drawn.
@@ -64,8 +65,6 @@ impl Frame {
     }
 }
 
-const LEGEND_ROW: f64 = 19.0;
-
 fn plain(em: f64, anchor: Anchor, color: Color) -> Type {
     Type { em, bold: false, upward: false, anchor, color }
 }
@@ -96,13 +95,10 @@ impl Axes {
         });
         let ys = self.series.iter().flat_map(|s| s.ys.iter().copied()).chain(levels);
         let kind = if self.log_y { Kind::Log } else { Kind::Linear };
-        let mut y = if filled && !self.log_y {
-            Scale::fit(kind, ys.chain([0.0]), 0.06)
-        } else {
-            Scale::fit(kind, ys, 0.05)
-        };
-        // Bars stand on the axis; air below zero would let them float.
-        if filled && !self.log_y && self.series.iter().all(|s| s.ys.iter().all(|v| v.is_nan() || *v >= 0.0)) {
+        let mut y =
+            if filled && !self.log_y { Scale::fit(kind, ys.chain([0.0]), 0.08) } else { Scale::fit(kind, ys, 0.05) };
+        // What is never negative stands on the axis; air below zero would let bars float and give lines two axes.
+        if y.low < 0.0 && !self.log_y && self.series.iter().all(|s| s.ys.iter().all(|v| v.is_nan() || *v >= 0.0)) {
             y.low = 0.0;
         }
         if let Some((low, high)) = self.y_range.filter(|range| !self.log_y || range.0 > 0.0) {
@@ -112,7 +108,7 @@ impl Axes {
     }
 
     /// Name, colour and shape of what the legend explains.
-    fn legend(&self) -> Vec<(String, Color, Swatch)> {
+    fn legend(&self) -> Vec<Entry> {
         let mut entries = Vec::new();
         if self.series.len() > 1 {
             for (i, series) in self.series.iter().enumerate() {
@@ -122,7 +118,9 @@ impl Axes {
         }
         for (i, mark) in self.marks.iter().enumerate() {
             match mark {
-                Mark::Vertical { label, .. } if !label.is_empty() => entries.push((label.clone(), mark_color(i, mark), Swatch::Dashes)),
+                Mark::Vertical { label, .. } if !label.is_empty() => {
+                    entries.push((label.clone(), mark_color(i, mark), Swatch::Dashes))
+                }
                 Mark::Band { label, .. } if !label.is_empty() => {
                     if !entries.iter().any(|e| e.0 == *label) {
                         entries.push((label.clone(), mark_color(i, mark).fade(0.25), Swatch::Box));
@@ -136,23 +134,31 @@ impl Axes {
 
     pub(crate) fn paint(&self, canvas: &mut Canvas, [area_left, area_top, area_width, area_height]: [f64; 4]) {
         let (x, y) = self.scales();
-        let legend = self.legend();
-        let rows = legend_rows(&legend, area_width - 28.0);
-        let legend_height = rows.len() as f64 * LEGEND_ROW;
+        let entries = self.legend();
+        let rows = legend::rows(&entries, area_width - 28.0);
+        let legend_height = rows.len() as f64 * legend::ROW;
         let top = area_top + legend_height + 2.0;
         let bottom = area_top + area_height - 26.0 - if self.x_label.is_empty() { 0.0 } else { 20.0 };
         let height = (bottom - top).max(20.0);
         let y_ticks = y.ticks(((height / 42.0) as usize).clamp(2, 10));
-        let widest = y_ticks.iter().map(|t| font::width(&t.1, TICK_EM, false)).fold(0.0, f64::max).min(area_width * 0.3);
+        let widest =
+            y_ticks.iter().map(|t| font::width(&t.1, TICK_EM, false)).fold(0.0, f64::max).min(area_width * 0.3);
         let left = area_left + 14.0 + widest + 8.0 + if self.y_label.is_empty() { 0.0 } else { 20.0 };
         let width = (area_left + area_width - 18.0 - left).max(20.0);
         let frame = Frame { left, top, width, height, x, y };
 
-        paint_legend(canvas, &rows, (area_left + 14.0, area_top));
+        legend::paint(canvas, &rows, (area_left + 14.0, area_top));
         for (value, label) in &y_ticks {
             let level = frame.y(*value);
             canvas.line(&[(left, level), (left + width, level)], 1.0, None, GRID);
-            canvas.text(&shorten(label, area_width * 0.3, TICK_EM, false), (left - 8.0, level + 4.0), plain(TICK_EM, Anchor::End, SOFT));
+            canvas.text(
+                &shorten(label, area_width * 0.3, TICK_EM, false),
+                (left - 8.0, level + 4.0),
+                plain(TICK_EM, Anchor::End, SOFT),
+            );
+        }
+        if frame.y.low < 0.0 && frame.y.high > 0.0 && frame.y.kind == Kind::Linear {
+            canvas.line(&[(left, frame.y(0.0)), (left + width, frame.y(0.0))], 1.0, None, AXIS);
         }
         self.paint_x_ticks(canvas, &frame, area_left + area_width);
         canvas.clip(Some([left, top - 1.0, width, height + 2.0]));
@@ -163,9 +169,6 @@ impl Axes {
         self.paint_marks(canvas, &frame);
         canvas.clip(None);
         canvas.line(&[(left, bottom), (left + width, bottom)], 1.0, None, AXIS);
-        if frame.y.low < 0.0 && frame.y.high > 0.0 && frame.y.kind == Kind::Linear {
-            canvas.line(&[(left, frame.y(0.0)), (left + width, frame.y(0.0))], 1.0, None, AXIS);
-        }
         if !self.x_label.is_empty() {
             let text = shorten(&self.x_label, width, LABEL_EM, false);
             canvas.text(&text, (left + width / 2.0, bottom + 39.0), plain(LABEL_EM, Anchor::Middle, INK));
@@ -179,8 +182,13 @@ impl Axes {
 
     fn paint_x_ticks(&self, canvas: &mut Canvas, frame: &Frame, right: f64) {
         let bottom = frame.top + frame.height;
-        let slot = if let Kind::Names(names) = &frame.x.kind { frame.width / names.len().max(1) as f64 } else { f64::INFINITY };
-        let wanted = if slot.is_finite() { (frame.width / 34.0) as usize } else { ((frame.width / 78.0) as usize).clamp(2, 12) };
+        let slot = if let Kind::Names(names) = &frame.x.kind {
+            frame.width / names.len().max(1) as f64
+        } else {
+            f64::INFINITY
+        };
+        let wanted =
+            if slot.is_finite() { (frame.width / 34.0) as usize } else { ((frame.width / 78.0) as usize).clamp(2, 12) };
         let mut free_from = f64::NEG_INFINITY;
         for (value, label) in frame.x.ticks(wanted) {
             let at = frame.x(value);
@@ -213,7 +221,13 @@ impl Axes {
                 }
             }
             Look::Dots => {
-                let (radius, alpha) = if count > 2000 { (1.5, 0.45) } else if count > 300 { (2.2, 0.6) } else { (3.2, 0.8) };
+                let (radius, alpha) = if count > 2000 {
+                    (1.5, 0.45)
+                } else if count > 300 {
+                    (2.2, 0.6)
+                } else {
+                    (3.2, 0.8)
+                };
                 for point in distinct(series.xs.iter().zip(&series.ys).map(|(x, y)| (frame.x(*x), frame.y(*y)))) {
                     canvas.circle(point, radius, color.fade(alpha));
                 }
@@ -236,10 +250,12 @@ impl Axes {
         for (x, y) in series.xs.iter().zip(&series.ys) {
             let left = frame.x(*x) + (index as f64 - groups / 2.0) * width;
             bar(canvas, frame, left, width - if groups > 1.0 { 1.0 } else { 0.0 }, *y, PALETTE[index % PALETTE.len()]);
-            let label = number(*y);
-            let fits = font::width(&label, TICK_EM, false) <= width + 6.0 && y.is_finite();
-            if fits && frame.y.kind == Kind::Linear {
-                let level = frame.y(*y) + if *y < 0.0 { 13.0 } else { -4.0 };
+            let label = number(*y).replace('-', "\u{2212}");
+            let wide = font::width(&label, TICK_EM, false);
+            if wide <= width + 6.0 && y.is_finite() && frame.y.kind == Kind::Linear {
+                let level = frame.y(*y) + if *y < 0.0 { 14.0 } else { -5.0 };
+                // A grid line must not strike the number through.
+                canvas.rect([left + (width - wide) / 2.0 - 2.0, level - 10.0, wide + 4.0, 12.0], 0.0, GROUND);
                 canvas.text(&label, (left + width / 2.0, level), plain(TICK_EM, Anchor::Middle, SOFT));
             }
         }
@@ -271,7 +287,11 @@ impl Axes {
                     canvas.line(&[(frame.left, level), (frame.left + frame.width, level)], 1.4, Some(5.0), INK);
                     let room = level - frame.top > 18.0;
                     let at = (frame.left + frame.width - 4.0, if room { level - 5.0 } else { level + 14.0 });
-                    canvas.text(&shorten(label, frame.width - 8.0, TICK_EM, false), at, plain(TICK_EM, Anchor::End, INK));
+                    canvas.text(
+                        &shorten(label, frame.width - 8.0, TICK_EM, false),
+                        at,
+                        plain(TICK_EM, Anchor::End, INK),
+                    );
                 }
                 Mark::Band { .. } => {}
             }
@@ -283,12 +303,21 @@ impl Axes {
         let extent = |scale: &Scale, values: &mut dyn Iterator<Item = f64>| {
             let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
             values.filter(|v| v.is_finite()).for_each(|v| (low, high) = (low.min(v), high.max(v)));
-            if low <= high { format!("from {} to {}", scale.say(low), scale.say(high)) } else { String::from("without values") }
+            if low <= high {
+                format!("from {} to {}", scale.say(low), scale.say(high))
+            } else {
+                String::from("without values")
+            }
         };
-        let named = |axis: &str, label: &str| if label.is_empty() { axis.to_owned() } else { format!("{axis}: {label}") };
+        let named =
+            |axis: &str, label: &str| if label.is_empty() { axis.to_owned() } else { format!("{axis}: {label}") };
         let mut text = match &x.kind {
             Kind::Names(names) => format!("{}, {} groups", named("x", &self.x_label), names.len()),
-            _ => format!("{} {}", named("x", &self.x_label), extent(&x, &mut self.series.iter().flat_map(|s| s.xs.iter().copied()))),
+            _ => format!(
+                "{} {}",
+                named("x", &self.x_label),
+                extent(&x, &mut self.series.iter().flat_map(|s| s.xs.iter().copied()))
+            ),
         };
         let range = extent(&y, &mut self.series.iter().flat_map(|s| s.ys.iter().copied()));
         let log = if self.log_y { ", logarithmic" } else { "" };
@@ -303,7 +332,9 @@ impl Axes {
                     format!("\n- {} at {}{}", or_line(label), at.join(", "), if xs.len() > 12 { ", …" } else { "" })
                 }
                 Mark::Horizontal { y: level, label } => format!("\n- {} at y = {}", or_line(label), number(*level)),
-                Mark::Band { from, to, label } => format!("\n- {} from {} to {}", or_line(label), x.say(*from), x.say(*to)),
+                Mark::Band { from, to, label } => {
+                    format!("\n- {} from {} to {}", or_line(label), x.say(*from), x.say(*to))
+                }
             });
         }
         text
@@ -323,13 +354,20 @@ fn describe_series(series: &Series, x: &Scale) -> String {
     let low = finite().min_by(|a, b| a.1.total_cmp(b.1)).unwrap_or(first);
     let high = finite().max_by(|a, b| a.1.total_cmp(b.1)).unwrap_or(first);
     if series.look == Look::Bars && total <= 12 {
-        let values: Vec<_> = series.xs.iter().zip(&series.ys).map(|(at, v)| format!("{} {}", x.say(*at), number(*v))).collect();
+        let values: Vec<_> =
+            series.xs.iter().zip(&series.ys).map(|(at, v)| format!("{} {}", x.say(*at), number(*v))).collect();
         return format!("{}: {}", series.name, values.join(", "));
     }
     let missing = total - finite().count();
     let gaps = if missing > 0 { format!(", {missing} missing") } else { String::new() };
-    let at = |point: (usize, &f64)| format!("{} at {}", number(*point.1), series.xs.get(point.0).map_or(String::new(), |v| x.say(*v)));
-    let course = if series.look == Look::Line { format!(", first {}, last {}", number(*first.1), number(*last.1)) } else { String::new() };
+    let at = |point: (usize, &f64)| {
+        format!("{} at {}", number(*point.1), series.xs.get(point.0).map_or(String::new(), |v| x.say(*v)))
+    };
+    let course = if series.look == Look::Line {
+        format!(", first {}, last {}", number(*first.1), number(*last.1))
+    } else {
+        String::new()
+    };
     let unit = if series.look == Look::Bins { "bins" } else { "points" };
     format!("{}: {total} {unit}{gaps}{course}, lowest {}, highest {}", series.name, at(low), at(high))
 }
@@ -348,47 +386,5 @@ fn mark_color(index: usize, mark: &Mark) -> Color {
         Mark::Vertical { .. } => PALETTE[(index + 5) % PALETTE.len()],
         Mark::Band { .. } => PALETTE[4],
         Mark::Horizontal { .. } => INK,
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Swatch {
-    Line,
-    Dashes,
-    Box,
-}
-
-type Entry = (String, Color, Swatch);
-
-fn legend_rows(entries: &[Entry], room: f64) -> Vec<Vec<Entry>> {
-    let mut rows: Vec<Vec<Entry>> = Vec::new();
-    let mut used = f64::INFINITY;
-    for (name, color, swatch) in entries {
-        let name = shorten(name, (room - 26.0).min(260.0), TICK_EM, false);
-        let width = 26.0 + font::width(&name, TICK_EM, false) + 16.0;
-        if used + width - 16.0 > room {
-            rows.push(Vec::new());
-            used = 0.0;
-        }
-        used += width;
-        if let Some(row) = rows.last_mut() {
-            row.push((name, *color, *swatch));
-        }
-    }
-    rows
-}
-
-fn paint_legend(canvas: &mut Canvas, rows: &[Vec<Entry>], (left, top): (f64, f64)) {
-    for (i, row) in rows.iter().enumerate() {
-        let (mut x, y) = (left, top + 9.0 + i as f64 * LEGEND_ROW);
-        for (name, color, swatch) in row {
-            match swatch {
-                Swatch::Line => canvas.line(&[(x, y), (x + 20.0, y)], 3.0, None, *color),
-                Swatch::Dashes => canvas.line(&[(x, y), (x + 20.0, y)], 1.6, Some(4.5), *color),
-                Swatch::Box => canvas.rect([x + 4.0, y - 6.0, 12.0, 12.0], 2.0, *color),
-            }
-            canvas.text(name, (x + 26.0, y + 4.0), plain(TICK_EM, Anchor::Start, INK));
-            x += 42.0 + font::width(name, TICK_EM, false);
-        }
     }
 }

@@ -3,13 +3,14 @@
 use image::ExtendedColorType;
 use plotters_backend::text_anchor::{HPos, VPos};
 use plotters_backend::{
-    BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontStyle, FontTransform,
+    BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontStyle,
+    FontTransform,
 };
 
 use crate::color::Color;
 use crate::raster::Raster;
 use crate::svg::Svg;
-use crate::{font, png};
+use crate::{font, picture_file};
 
 /// Where a line of text stands relative to its point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +62,15 @@ impl Canvas {
         }
     }
 
-    /// The drawing as PNG bytes, when it is pixels.
-    pub(crate) fn into_png(self) -> Vec<u8> {
+    /// The drawing as PNG bytes, when it is pixels: `small` to be kept, else quickly made.
+    pub(crate) fn into_png(self, small: bool) -> Vec<u8> {
         match self.surface {
-            Surface::Pixels(raster, _) => png::encode(&raster.pixels, raster.width, raster.height, ExtendedColorType::Rgba8),
+            Surface::Pixels(raster, _) if small => {
+                picture_file::encode_drawing(&raster.pixels, raster.width, raster.height)
+            }
+            Surface::Pixels(raster, _) => {
+                picture_file::encode(&raster.pixels, raster.width, raster.height, ExtendedColorType::Rgba8)
+            }
             Surface::Svg(_) => Vec::new(),
         }
     }
@@ -144,7 +150,7 @@ impl Canvas {
     /// RGB pixels stretched over a rectangle, each becoming a block.
     pub(crate) fn image(&mut self, area: [f64; 4], size: (usize, usize), rgb: &[u8]) {
         match &mut self.surface {
-            Surface::Svg(svg) => svg.image(area, &png::encode(rgb, size.0, size.1, ExtendedColorType::Rgb8)),
+            Surface::Svg(svg) => svg.image(area, &picture_file::encode(rgb, size.0, size.1, ExtendedColorType::Rgb8)),
             Surface::Pixels(raster, s) => raster.image(area.map(|v| v * *s), size, rgb),
         }
     }
@@ -268,7 +274,11 @@ impl DrawingBackend for Pen<'_> {
             VPos::Center => 0.36 * em,
             VPos::Bottom => -0.1 * em,
         };
-        if upward { x += drop } else { y += drop }
+        if upward {
+            x += drop
+        } else {
+            y += drop
+        }
         let anchor = match style.anchor().h_pos {
             HPos::Left => Anchor::Start,
             HPos::Center => Anchor::Middle,

@@ -28,7 +28,9 @@ pub fn init() {
             // Not fatal when it fails: text then only appears at newlines and at the cell's end.
             let _ = std::thread::Builder::new().name("lathe-flush".into()).spawn(flush_forever);
             if let Some((ask, answer)) = std::env::var(FLUSH_FDS_ENV).ok().as_deref().and_then(parse_fds) {
-                let _ = std::thread::Builder::new().name("lathe-flush-ask".into()).spawn(move || answer_flushes(ask, answer));
+                let _ = std::thread::Builder::new()
+                    .name("lathe-flush-ask".into())
+                    .spawn(move || answer_flushes(ask, answer));
             }
         }
         if matches!(out::place(), Place::Kernel | Place::Evcxr) {
@@ -90,8 +92,9 @@ pub(crate) fn parse_fds(text: &str) -> Option<(i32, i32)> {
 pub(crate) fn answer_flushes(ask: i32, answer: i32) {
     // SAFETY: the kernel made these descriptors for this thread alone; they are only borrowed (never closed here), so a
     // wrong number gives an error on read or write and nothing worse.
-    let (mut ask, mut answer) =
-        unsafe { (ManuallyDrop::new(std::fs::File::from_raw_fd(ask)), ManuallyDrop::new(std::fs::File::from_raw_fd(answer))) };
+    let (mut ask, mut answer) = unsafe {
+        (ManuallyDrop::new(std::fs::File::from_raw_fd(ask)), ManuallyDrop::new(std::fs::File::from_raw_fd(answer)))
+    };
     let mut byte = [0];
     loop {
         match ask.read(&mut byte) {
@@ -120,5 +123,40 @@ fn handle_sigint() {
         action.sa_flags = libc::SA_RESTART;
         libc::sigemptyset(&mut action.sa_mask);
         libc::sigaction(libc::SIGINT, &action, std::ptr::null_mut());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{PipeReader, PipeWriter, pipe};
+    use std::os::fd::AsRawFd as _;
+
+    use super::*;
+
+    #[test]
+    fn descriptors_are_read_with_care() {
+        assert_eq!(parse_fds("3,4"), Some((3, 4)));
+        for wrong in ["", "3", "3,x", "-1,4", "3,4,5"] {
+            assert_eq!(parse_fds(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn each_request_for_a_flush_is_answered_until_the_pipe_closes() -> std::io::Result<()> {
+        let ((ask, mut asking), (mut answered, answer)): ((PipeReader, PipeWriter), (PipeReader, PipeWriter)) =
+            (pipe()?, pipe()?);
+        let thread = std::thread::spawn(move || {
+            answer_flushes(ask.as_raw_fd(), answer.as_raw_fd());
+        });
+        for byte in [7, 8] {
+            asking.write_all(&[byte])?;
+            let mut got = [0];
+            answered.read_exact(&mut got)?;
+            assert_eq!(got, [byte]);
+        }
+        drop(asking);
+        thread.join().map_err(|_| std::io::Error::other("the flush thread panicked"))?;
+        assert_eq!(answered.read(&mut [0])?, 0);
+        Ok(())
     }
 }

@@ -64,7 +64,9 @@ fn is_time(dtype: &DataType) -> bool {
 }
 
 fn drawable(dtype: &DataType) -> bool {
-    dtype.is_primitive_numeric() || is_time(dtype) || matches!(dtype, DataType::Boolean | DataType::Duration(_) | DataType::Time)
+    dtype.is_primitive_numeric()
+        || is_time(dtype)
+        || matches!(dtype, DataType::Boolean | DataType::Duration(_) | DataType::Time)
 }
 
 /// Seconds in one unit of a temporal column's integers.
@@ -73,7 +75,9 @@ fn seconds(dtype: &DataType) -> f64 {
         DataType::Date => 86_400.0,
         DataType::Datetime(TimeUnit::Milliseconds, _) | DataType::Duration(TimeUnit::Milliseconds) => 1e-3,
         DataType::Datetime(TimeUnit::Microseconds, _) | DataType::Duration(TimeUnit::Microseconds) => 1e-6,
-        DataType::Datetime(TimeUnit::Nanoseconds, _) | DataType::Duration(TimeUnit::Nanoseconds) | DataType::Time => 1e-9,
+        DataType::Datetime(TimeUnit::Nanoseconds, _) | DataType::Duration(TimeUnit::Nanoseconds) | DataType::Time => {
+            1e-9
+        }
         _ => 1.0,
     }
 }
@@ -83,7 +87,8 @@ pub(crate) fn values(df: &DataFrame, name: &str) -> Result<(Vec<f64>, Kind), Fig
     let column = find(df, name)?;
     let dtype = column.dtype();
     if !drawable(dtype) {
-        let numeric = df.columns().iter().filter(|column| drawable(column.dtype())).map(|column| column.name().as_str());
+        let numeric =
+            df.columns().iter().filter(|column| drawable(column.dtype())).map(|column| column.name().as_str());
         let (column, dtype, numeric) = (name.to_owned(), dtype.to_string(), list(numeric));
         return Err(FigureError::NotNumeric { column, dtype, numeric });
     }

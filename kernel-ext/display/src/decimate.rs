@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn thinning_keeps_extremes_ends_and_few_points() {
-        let mut points: Vec<(f64, f64)> = (0..100_000).map(|i| (f64::from(i) / 200.0, (f64::from(i) * 0.37).sin())).collect();
+        let mut points: Vec<(f64, f64)> =
+            (0..100_000).map(|i| (f64::from(i) / 200.0, (f64::from(i) * 0.37).sin())).collect();
         points[31_417].1 = 9.0;
         points[77_777].1 = -9.0;
         let kept = thin(&points);

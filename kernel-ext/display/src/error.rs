@@ -13,7 +13,9 @@ pub enum FigureError {
         available: String,
     },
     /// The column holds something that has no place on a number axis.
-    #[error("column {column:?} is {dtype}, and a plot needs numbers, booleans or times there: cast it first, or plot one of: {numeric}")]
+    #[error(
+        "column {column:?} is {dtype}, and a plot needs numbers, booleans or times there: cast it first, or plot one of: {numeric}"
+    )]
     NotNumeric {
         /// The column.
         column: String,

@@ -11,7 +11,7 @@ use crate::color::{self, GROUND, INK, SOFT};
 use crate::error::FigureError;
 use crate::grid::Grid;
 use crate::matrix::Matrix;
-use crate::{Rich, font, out};
+use crate::{Rich, font, out, picture_file};
 
 /// PNG pixels to a CSS pixel: crisp on today's screens.
 const PNG_SCALE: f64 = 2.0;
@@ -45,7 +45,10 @@ pub(crate) enum Body {
     Matrix(Matrix),
     Grid(Grid),
     /// Drawn by the caller with plotters: SVG text and PNG bytes.
-    Free { svg: String, png: Vec<u8> },
+    Free {
+        svg: String,
+        png: Vec<u8>,
+    },
 }
 
 /// A line under the plot, with a progress bar when a share is given.
@@ -161,8 +164,9 @@ impl Figure {
         canvas.rect([0.0, 0.0, width, height], 8.0, GROUND);
         let mut top = 14.0;
         if !self.title.is_empty() {
+            // Somewhat less than the room: where a reader has no Inter, SVG text is set in a wider font.
             let style = Type { em: TITLE_EM, bold: true, upward: false, anchor: Anchor::Start, color: INK };
-            canvas.text(&shorten(&self.title, width - 28.0, TITLE_EM, true), (14.0, 25.0), style);
+            canvas.text(&shorten(&self.title, 0.92 * (width - 28.0), TITLE_EM, true), (14.0, 25.0), style);
             top = 38.0;
         }
         let area = [0.0, top, width, height - top - self.footer_height()];
@@ -198,7 +202,7 @@ impl Figure {
                 let (width, height) = self.dimensions();
                 let mut canvas = Canvas::pixels(width, height, PNG_SCALE);
                 self.paint(&mut canvas);
-                canvas.into_png()
+                canvas.into_png(true)
             }
         }
     }
@@ -219,12 +223,22 @@ impl Figure {
         format!("{kind}{title}{}{rest}{caption}", if rest.is_empty() { "." } else { ". " })
     }
 
-    /// Only what a live update needs: SVG and text, no PNG, which costs ten times as much to make. Pictures stay PNG.
+    /// Only what a live update needs: SVG and text, no PNG, which costs ten times as much to make; of pictures a PNG of
+    /// single resolution.
     pub(crate) fn light_bundle(&self) -> Bundle {
-        if matches!(self.body, Body::Grid(_)) {
-            return self.bundle();
+        if !matches!(self.body, Body::Grid(_)) {
+            return Bundle::text(self.describe()).with("image/svg+xml", self.svg());
         }
-        Bundle::text(self.describe()).with("image/svg+xml", self.svg())
+        let (width, height) = self.dimensions();
+        let mut canvas = Canvas::pixels(width, height, 1.0);
+        self.paint(&mut canvas);
+        self.with_size(Bundle::text(self.describe()).with("image/png", picture_file::base64(&canvas.into_png(false))))
+    }
+
+    fn with_size(&self, mut bundle: Bundle) -> Bundle {
+        let (width, height) = self.dimensions();
+        bundle.metadata.insert("image/png".into(), json!({"width": width, "height": height, "alt": self.describe()}));
+        bundle
     }
 
     /// Writes the figure as PNG or SVG, by the name's ending; all or nothing.
@@ -255,8 +269,7 @@ impl Figure {
 
 impl Rich for Figure {
     fn bundle(&self) -> Bundle {
-        let text = self.describe();
-        let mut bundle = Bundle::text(text.clone()).with("image/png", crate::png::base64(&self.png()));
+        let mut bundle = Bundle::text(self.describe()).with("image/png", picture_file::base64(&self.png()));
         // A picture of pixels gains nothing from SVG.
         if !matches!(self.body, Body::Grid(_)) {
             let svg = self.svg();
@@ -264,9 +277,7 @@ impl Rich for Figure {
                 bundle = bundle.with("image/svg+xml", svg);
             }
         }
-        let (width, height) = self.dimensions();
-        bundle.metadata.insert("image/png".into(), json!({"width": width, "height": height, "alt": text}));
-        bundle
+        self.with_size(bundle)
     }
 }
 

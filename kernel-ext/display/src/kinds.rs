@@ -1,10 +1,10 @@
 //! The one-line constructors of figures.
 
-use plotters::drawing::{DrawingArea, IntoDrawingArea as _};
 use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, IntoDrawingArea as _};
 use polars::prelude::DataFrame;
 
-use crate::axes::{Axes, Look, Mark, Series};
+use crate::axes::{Axes, Look, Series};
 use crate::canvas::{Canvas, Pen};
 use crate::color::GROUND;
 use crate::columns::{self, Names};
@@ -79,7 +79,9 @@ pub fn scatter(df: &DataFrame, x: &str, ys: impl Names) -> Result<Figure, Figure
 
 fn from_slices<X: Number, Y: Number>(xs: &[X], ys: &[(&str, &[Y])], look: Look) -> Result<Figure, FigureError> {
     if xs.is_empty() || ys.is_empty() {
-        return Err(FigureError::Empty { what: String::from(if xs.is_empty() { "the list of x values" } else { "the list of series" }) });
+        return Err(FigureError::Empty {
+            what: String::from(if xs.is_empty() { "the list of x values" } else { "the list of series" }),
+        });
     }
     let xs: Vec<f64> = xs.iter().map(|v| v.number()).collect();
     let series = ys
@@ -195,7 +197,10 @@ pub fn histogram(df: &DataFrame, columns: impl Names) -> Result<Figure, FigureEr
 /// # Errors
 /// [`FigureError::Empty`] when there is no finite value.
 pub fn histogram_xy<N: Number>(series: &[(&str, &[N])], bins: Option<usize>) -> Result<Figure, FigureError> {
-    histogram_figure(series.iter().map(|(n, v)| ((*n).to_owned(), v.iter().map(|v| v.number()).collect())).collect(), bins)
+    histogram_figure(
+        series.iter().map(|(n, v)| ((*n).to_owned(), v.iter().map(|v| v.number()).collect())).collect(),
+        bins,
+    )
 }
 
 fn histogram_figure(series: Vec<(String, Vec<f64>)>, bins: Option<usize>) -> Result<Figure, FigureError> {
@@ -239,7 +244,12 @@ fn matrix_of<R: AsRef<[N]>, N: Number>(rows: &[R]) -> Result<Matrix, FigureError
     for (i, row) in rows.iter().enumerate() {
         let row = row.as_ref();
         if row.len() != columns {
-            return Err(FigureError::Length { what: format!("row {i}"), got: row.len(), expected: columns, each: "column" });
+            return Err(FigureError::Length {
+                what: format!("row {i}"),
+                got: row.len(),
+                expected: columns,
+                each: "column",
+            });
         }
         values.extend(row.iter().map(|v| v.number()));
     }
@@ -287,12 +297,20 @@ pub fn confusion_matrix<R: AsRef<[N]>, N: Number>(labels: &[&str], counts: &[R])
 ///
 /// # Errors
 /// [`FigureError::Empty`] without pictures, [`FigureError::Length`] when one has not as many values as its size says.
-pub fn image_grid<P: Into<Picture>>(pictures: impl IntoIterator<Item = P>, columns: usize) -> Result<Figure, FigureError> {
+pub fn image_grid<P: Into<Picture>>(
+    pictures: impl IntoIterator<Item = P>,
+    columns: usize,
+) -> Result<Figure, FigureError> {
     let pictures: Vec<Picture> = pictures.into_iter().map(Into::into).collect();
     for (i, picture) in pictures.iter().enumerate() {
         let expected = picture.width * picture.height * picture.channels;
         if picture.pixels.len() != expected || expected == 0 || !matches!(picture.channels, 1 | 3) {
-            return Err(FigureError::Length { what: format!("picture {i}"), got: picture.pixels.len(), expected, each: "pixel and channel" });
+            return Err(FigureError::Length {
+                what: format!("picture {i}"),
+                got: picture.pixels.len(),
+                expected,
+                each: "pixel and channel",
+            });
         }
     }
     if pictures.is_empty() {
@@ -337,69 +355,6 @@ pub fn plot(
     };
     let alt = alt.into();
     let svg = paint(Canvas::svg(width, height))?.into_svg(&alt);
-    let png = paint(Canvas::pixels(width, height, 2.0))?.into_png();
+    let png = paint(Canvas::pixels(width, height, 2.0))?.into_png(true);
     Ok(Figure::new(Body::Free { svg, png }, width, height).alt(alt))
-}
-
-impl Figure {
-    /// A dashed vertical line, explained in the legend; x is in the axis's own unit (seconds since 1970 for times).
-    #[must_use]
-    pub fn vline(self, x: impl Number, label: impl Into<String>) -> Self {
-        self.events(&[x], label)
-    }
-
-    /// Dashed vertical lines of one colour, for example a machine's failures, explained in the legend.
-    #[must_use]
-    pub fn events(mut self, xs: &[impl Number], label: impl Into<String>) -> Self {
-        let mark = Mark::Vertical { xs: xs.iter().map(|x| x.number()).collect(), label: label.into() };
-        self.axes(|axes| axes.marks.push(mark));
-        self
-    }
-
-    /// Dashed vertical lines at the values of a column, which may be times.
-    ///
-    /// # Errors
-    /// As [`lines`].
-    pub fn events_from(self, df: &DataFrame, column: &str, label: impl Into<String>) -> Result<Self, FigureError> {
-        let xs = columns::values(df, column)?.0;
-        Ok(self.events(&xs, label))
-    }
-
-    /// A dashed horizontal line with its label on it, for example a threshold.
-    #[must_use]
-    pub fn hline(mut self, y: impl Number, label: impl Into<String>) -> Self {
-        let mark = Mark::Horizontal { y: y.number(), label: label.into() };
-        self.axes(|axes| axes.marks.push(mark));
-        self
-    }
-
-    /// A shaded span of the x axis, explained in the legend.
-    #[must_use]
-    pub fn band(mut self, from: impl Number, to: impl Number, label: impl Into<String>) -> Self {
-        let mark = Mark::Band { from: from.number(), to: to.number(), label: label.into() };
-        self.axes(|axes| axes.marks.push(mark));
-        self
-    }
-
-    /// Other names for the series (in the legend and the description), or for the rows of a heat map.
-    #[must_use]
-    pub fn names(mut self, names: impl Names) -> Self {
-        let names = names.names();
-        match &mut self.body {
-            Body::Axes(axes) => axes.series.iter_mut().zip(names).for_each(|(series, name)| series.name = name),
-            Body::Matrix(matrix) if names.len() == matrix.rows => matrix.row_names = names,
-            _ => {}
-        }
-        self
-    }
-
-    /// A caption under each picture of an image grid, in order.
-    #[must_use]
-    pub fn captions(mut self, captions: impl Names) -> Self {
-        if let Body::Grid(grid) = &mut self.body {
-            grid.captions = captions.names();
-            grid.captions.resize(grid.pictures.len(), String::new());
-        }
-        self
-    }
 }

@@ -21,11 +21,13 @@ mod figure;
 mod font;
 mod grid;
 mod kinds;
+mod legend;
 mod live;
+mod marks;
 mod matrix;
 mod out;
 mod pace;
-mod png;
+mod picture_file;
 mod progress;
 mod raster;
 mod rich;
@@ -45,8 +47,8 @@ pub use error::FigureError;
 pub use figure::Figure;
 pub use grid::Picture;
 pub use kinds::{
-    Number, bars, bars_xy, confusion_matrix, heatmap, histogram, histogram_xy, image_grid, lines, lines_xy, pictures, plot, scatter,
-    scatter_groups, scatter_xy,
+    Number, bars, bars_xy, confusion_matrix, heatmap, histogram, histogram_xy, image_grid, lines, lines_xy, pictures,
+    plot, scatter, scatter_groups, scatter_xy,
 };
 pub use live::{LiveCurves, live};
 pub use out::{Handle, Place, clear_output, display, display_as, display_live, place, update};

@@ -1,6 +1,6 @@
 //! Training as it happens: curves, pictures and a progress line, updated in place.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lathe_events::frame::{Bundle, Frame};
 use lathe_events::{Event, Watcher};
@@ -12,7 +12,7 @@ use crate::out::{self, Place};
 use crate::pace::{Pace, Tally};
 use crate::scale::{Kind, number};
 use crate::svg::escape;
-use crate::{Rich, kinds};
+use crate::{Rich, kinds, picture_file};
 
 /// More points of one series are thinned to a quarter, extremes kept: drawing stays cheap however long the training.
 const POINTS: usize = 16_384;
@@ -183,18 +183,19 @@ impl LiveCurves {
         grid.figure = Some(figure.title(name).caption(done));
         grid.pending = true;
         if grid.pace.due() && self.sink.place() == Place::Kernel {
-            self.draw_grid(at);
+            self.draw_grid(at, false);
         }
     }
 
-    fn draw_grid(&mut self, at: usize) {
+    fn draw_grid(&mut self, at: usize, last: bool) {
         let grid = &mut self.grids[at];
         let Some(figure) = &grid.figure else { return };
-        if !std::mem::take(&mut grid.pending) {
+        // The last one is drawn again, to be kept.
+        if !std::mem::take(&mut grid.pending) && !last {
             return;
         }
         let begin = grid.pace.now();
-        let bundle = figure.bundle();
+        let bundle = if last { figure.bundle() } else { figure.light_bundle() };
         send(&mut *self.sink, &mut grid.id, bundle);
         grid.pace.drew(begin);
     }
@@ -245,7 +246,10 @@ impl LiveCurves {
     fn progress_bundle(&self) -> Bundle {
         let (line, label) = (self.line(), escape(&self.title));
         let value = self.tally.share().map_or(String::new(), |share| format!(" value=\"{share:.3}\""));
-        let html = format!("<progress aria-label=\"{label}\" max=\"1\"{value} style=\"width:16em\"></progress> {}", escape(&line));
+        let html = format!(
+            "<progress aria-label=\"{label}\" max=\"1\"{value} style=\"width:16em\"></progress> {}",
+            escape(&line)
+        );
         Bundle::text(line).with("text/html", html)
     }
 
@@ -266,18 +270,23 @@ impl LiveCurves {
                     send(&mut *self.sink, &mut self.curves_id, bundle);
                 }
                 for at in 0..self.grids.len() {
-                    self.draw_grid(at);
+                    self.draw_grid(at, true);
                 }
             }
             Place::Evcxr => {
                 // One content per type and cell: all figures go into one block.
                 let figures = (!self.series.is_empty()).then(|| self.figure().footer(self.footer()));
-                let figures: Vec<Figure> = figures.into_iter().chain(self.grids.iter().filter_map(|g| g.figure.clone())).collect();
+                let figures: Vec<Figure> =
+                    figures.into_iter().chain(self.grids.iter().filter_map(|g| g.figure.clone())).collect();
                 let html: String = figures
                     .iter()
                     .map(|f| {
-                        let data = crate::png::base64(&f.png());
-                        format!("<img width=\"{}\" alt=\"{}\" src=\"data:image/png;base64,{data}\"><br>", f.width, escape(&f.describe()))
+                        let data = picture_file::base64(&f.png());
+                        format!(
+                            "<img width=\"{}\" alt=\"{}\" src=\"data:image/png;base64,{data}\"><br>",
+                            f.width,
+                            escape(&f.describe())
+                        )
                     })
                     .collect();
                 let bundle = Bundle::text(self.line());

@@ -54,8 +54,7 @@ impl Matrix {
         self.values[row * self.columns..][..self.columns].iter().filter(|v| v.is_finite()).sum()
     }
 
-    fn shade(&self, row: usize, column: usize) -> Color {
-        let (ramp, low, high) = self.ramp();
+    fn shade(&self, (ramp, low, high): (Ramp, f64, f64), row: usize, column: usize) -> Color {
         let mut value = self.values[row * self.columns + column];
         if self.confusion {
             value /= self.row_total(row).max(f64::MIN_POSITIVE);
@@ -76,15 +75,19 @@ impl Matrix {
         // Square cells where that does not waste too much, as in pictures and confusion matrices.
         let side = (room_x / self.columns as f64).min(room_y / self.rows as f64);
         let stretched = side * self.columns as f64 <= room_x * 0.5 || side * self.rows as f64 <= room_y * 0.5;
-        let (cell_x, cell_y) =
-            if stretched && !self.confusion { (room_x / self.columns as f64, room_y / self.rows as f64) } else { (side, side) };
+        let (cell_x, cell_y) = if stretched && !self.confusion {
+            (room_x / self.columns as f64, room_y / self.rows as f64)
+        } else {
+            (side, side)
+        };
         let cell_x = if self.confusion { (cell_y * 1.7).min(room_x / self.columns as f64) } else { cell_x };
         let (w, h) = (cell_x * self.columns as f64, cell_y * self.rows as f64);
 
+        let ramp = self.ramp();
         let mut rgb = Vec::with_capacity(3 * self.values.len());
         for row in 0..self.rows {
             for column in 0..self.columns {
-                rgb.extend(self.shade(row, column).rgb);
+                rgb.extend(self.shade(ramp, row, column).rgb);
             }
         }
         canvas.image([x0, top, w, h], (self.columns, self.rows), &rgb);
@@ -132,10 +135,11 @@ impl Matrix {
             let y = y0 + i as f64 * cell_y;
             canvas.line(&[(x0, y), (x0 + cell_x * self.columns as f64, y)], 1.5, None, GROUND);
         }
+        let ramp = self.ramp();
         for row in 0..self.rows {
             for column in 0..self.columns {
                 let value = self.values[row * self.columns + column];
-                let color = if self.shade(row, column).is_light() { INK } else { GROUND };
+                let color = if self.shade(ramp, row, column).is_light() { INK } else { GROUND };
                 let (x, y) = (x0 + (column as f64 + 0.5) * cell_x, y0 + (row as f64 + 0.5) * cell_y);
                 let style = Type { em: TICK_EM, bold: false, upward: false, anchor: Anchor::Middle, color };
                 let label = number(value);
@@ -169,7 +173,8 @@ impl Matrix {
 
     pub(crate) fn describe(&self) -> String {
         let (low, high) = self.range();
-        let named = |axis: &str, label: &str| if label.is_empty() { axis.to_owned() } else { format!("{axis} ({label})") };
+        let named =
+            |axis: &str, label: &str| if label.is_empty() { axis.to_owned() } else { format!("{axis} ({label})") };
         let mut text = format!(
             "{} {} by {} {}, values from {} to {}.",
             self.rows,

@@ -73,7 +73,11 @@ impl Tally {
     /// `epoch 12/40`.
     pub(crate) fn position(&self) -> String {
         let total = self.total.map_or(String::new(), |total| format!("/{total}"));
-        if self.unit.is_empty() && self.done == 0 { String::new() } else { format!("{} {}{total}", self.unit, self.done).trim_start().to_owned() }
+        if self.unit.is_empty() && self.done == 0 {
+            String::new()
+        } else {
+            format!("{} {}{total}", self.unit, self.done).trim_start().to_owned()
+        }
     }
 
     /// `epoch 12/40 · 3.2/s · 9 s left`, or at the end what was done in what time.

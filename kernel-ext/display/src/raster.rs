@@ -31,6 +31,11 @@ impl Raster {
             return;
         }
         let at = 4 * (y * self.width + x);
+        if alpha >= 1.0 {
+            self.pixels[at..at + 3].copy_from_slice(&color.rgb);
+            self.pixels[at + 3] = 255;
+            return;
+        }
         let below = f64::from(self.pixels[at + 3]) / 255.0;
         let total = alpha + below * (1.0 - alpha);
         for (i, &c) in color.rgb.iter().enumerate() {
@@ -108,7 +113,8 @@ impl Raster {
         let reach = radius + 1.0;
         let (dx, dy) = (b.0 - a.0, b.1 - a.1);
         let length2 = dx * dx + dy * dy;
-        let (_, rows) = self.reach(a.0.min(b.0) - reach, a.1.min(b.1) - reach, a.0.max(b.0) + reach, a.1.max(b.1) + reach);
+        let (_, rows) =
+            self.reach(a.0.min(b.0) - reach, a.1.min(b.1) - reach, a.0.max(b.0) + reach, a.1.max(b.1) + reach);
         for py in rows {
             let fy = py as f64 + 0.5;
             // The part of the segment that can reach this row bounds the columns worth a look.

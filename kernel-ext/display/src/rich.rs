@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::grid::Picture;
 use crate::table::Table;
-use crate::{kinds, png};
+use crate::{kinds, picture_file};
 
 /// A value that can be shown in several formats; the front end takes the richest that it knows.
 ///
@@ -74,20 +74,29 @@ impl Rich for Series {
 
 /// A picture on its own, without a frame.
 fn picture(width: u32, height: u32, bytes: &[u8]) -> Bundle {
-    Bundle::text(format!("A picture of {width} by {height} pixels.")).with("image/png", png::base64(bytes))
+    Bundle::text(format!("A picture of {width} by {height} pixels.")).with("image/png", picture_file::base64(bytes))
 }
 
 impl Rich for image::DynamicImage {
     fn bundle(&self) -> Bundle {
         let rgba = self.to_rgba8();
-        picture(rgba.width(), rgba.height(), &png::encode(rgba.as_raw(), rgba.width() as usize, rgba.height() as usize, image::ExtendedColorType::Rgba8))
+        picture(
+            rgba.width(),
+            rgba.height(),
+            &picture_file::encode(
+                rgba.as_raw(),
+                rgba.width() as usize,
+                rgba.height() as usize,
+                image::ExtendedColorType::Rgba8,
+            ),
+        )
     }
 }
 
 macro_rules! buffers {
     ($($ty:ty, $kind:ident;)*) => {$(impl Rich for $ty {
         fn bundle(&self) -> Bundle {
-            let bytes = png::encode(self.as_raw(), self.width() as usize, self.height() as usize, image::ExtendedColorType::$kind);
+            let bytes = picture_file::encode(self.as_raw(), self.width() as usize, self.height() as usize, image::ExtendedColorType::$kind);
             picture(self.width(), self.height(), &bytes)
         }
     })*};

@@ -74,9 +74,7 @@ impl Scale {
     pub(crate) fn say(&self, value: f64) -> String {
         match &self.kind {
             Kind::Time => date_time(value, 60.0),
-            Kind::Names(names) => {
-                names.get(value.round().max(0.0) as usize).cloned().unwrap_or_else(|| number(value))
-            }
+            Kind::Names(names) => names.get(value.round().max(0.0) as usize).cloned().unwrap_or_else(|| number(value)),
             _ => number(value),
         }
     }
@@ -87,7 +85,16 @@ fn round_step(span: f64, wanted: usize) -> f64 {
     let rough = span / wanted.max(1) as f64;
     let power = 10f64.powf(rough.log10().floor());
     let lead = rough / power;
-    power * if lead <= 1.0 { 1.0 } else if lead <= 2.0 { 2.0 } else if lead <= 5.0 { 5.0 } else { 10.0 }
+    power
+        * if lead <= 1.0 {
+            1.0
+        } else if lead <= 2.0 {
+            2.0
+        } else if lead <= 5.0 {
+            5.0
+        } else {
+            10.0
+        }
 }
 
 fn linear_ticks(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
@@ -111,8 +118,9 @@ fn tick_label(value: f64, step: f64) -> String {
     if step < 1e-4 {
         return scientific(value, ((value.abs() / step).log10().floor().max(0.0)) as usize);
     }
+    // One suffix for the whole axis, by its step; a short axis of large numbers keeps its digits.
     for (unit, suffix) in [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")] {
-        if step >= unit / 10.0 && value.abs() >= unit.max(10.0 * step.min(1e4)) && (unit > 1e3 || step >= 1e4 || value.abs() >= 1e4) {
+        if step >= unit / 2.0 && (unit > 1e3 || step >= 5e3) {
             let decimals = usize::from(step < unit);
             return minus(format!("{:.decimals$}{suffix}", value / unit));
         }
@@ -130,18 +138,25 @@ fn scientific(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let mantissa = if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
-    minus(if mantissa == "1" { format!("10{}", superscript(exponent)) } else { format!("{mantissa}×10{}", superscript(exponent)) })
+    minus(if mantissa == "1" {
+        format!("10{}", superscript(exponent))
+    } else {
+        format!("{mantissa}×10{}", superscript(exponent))
+    })
 }
 
 fn superscript(exponent: &str) -> String {
-    exponent.chars().map(|c| match c {
-        '-' => '⁻',
-        '1' => '¹',
-        '2' => '²',
-        '3' => '³',
-        '0' | '4'..='9' => char::from_u32(0x2070 + (c as u32 - '0' as u32)).unwrap_or(c),
-        c => c,
-    }).collect()
+    exponent
+        .chars()
+        .map(|c| match c {
+            '-' => '⁻',
+            '1' => '¹',
+            '2' => '²',
+            '3' => '³',
+            '0' | '4'..='9' => char::from_u32(0x2070 + (c as u32 - '0' as u32)).unwrap_or(c),
+            c => c,
+        })
+        .collect()
 }
 
 /// A number in a sentence: four significant digits, no needless zeros.
@@ -169,7 +184,13 @@ pub fn number(value: f64) -> String {
 fn log_ticks(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
     let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
     let decades = (high / low).log10();
-    let steps: &[f64] = if decades < 1.5 { &[1.0, 2.0, 3.0, 5.0, 7.0] } else if decades < 3.0 { &[1.0, 3.0] } else { &[1.0] };
+    let steps: &[f64] = if decades < 1.5 {
+        &[1.0, 2.0, 3.0, 5.0, 7.0]
+    } else if decades < 3.0 {
+        &[1.0, 3.0]
+    } else {
+        &[1.0]
+    };
     let stride = ((decades / wanted.max(1) as f64).ceil() as usize).max(1);
     let mut ticks = Vec::new();
     for power in (first..=last).step_by(if steps.len() > 1 { 1 } else { stride }) {
@@ -195,10 +216,30 @@ fn time_ticks(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
         return month_ticks(low, high, rough);
     }
     let steps = [
-        1.0, 2.0, 5.0, 10.0, 30.0, MINUTE, 2.0 * MINUTE, 5.0 * MINUTE, 10.0 * MINUTE, 30.0 * MINUTE, HOUR, 2.0 * HOUR, 3.0 * HOUR,
-        6.0 * HOUR, 12.0 * HOUR, DAY, 2.0 * DAY, 5.0 * DAY, 7.0 * DAY, 14.0 * DAY, 15.0 * DAY,
+        1.0,
+        2.0,
+        5.0,
+        10.0,
+        30.0,
+        MINUTE,
+        2.0 * MINUTE,
+        5.0 * MINUTE,
+        10.0 * MINUTE,
+        30.0 * MINUTE,
+        HOUR,
+        2.0 * HOUR,
+        3.0 * HOUR,
+        6.0 * HOUR,
+        12.0 * HOUR,
+        DAY,
+        2.0 * DAY,
+        5.0 * DAY,
+        7.0 * DAY,
+        14.0 * DAY,
+        15.0 * DAY,
     ];
-    let step = if rough < 1.0 { round_step(high - low, wanted) } else { *steps.iter().find(|s| **s >= rough).unwrap_or(&DAY) };
+    let step =
+        if rough < 1.0 { round_step(high - low, wanted) } else { *steps.iter().find(|s| **s >= rough).unwrap_or(&DAY) };
     let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
     (first..=last.min(first + 200)).map(|i| i as f64 * step).map(|t| (t, time_label(t, step))).collect()
 }
@@ -315,7 +356,8 @@ mod tests {
         let names = labels(&year, 6);
         assert_eq!(names.first().map(String::as_str), Some("Jan 2025"));
         assert!(names.contains(&String::from("Jul")), "{names:?}");
-        let hours = Scale { kind: Kind::Time, low: day(2024, 2, 28) + 20.0 * HOUR, high: day(2024, 2, 29) + 9.0 * HOUR };
+        let hours =
+            Scale { kind: Kind::Time, low: day(2024, 2, 28) + 20.0 * HOUR, high: day(2024, 2, 29) + 9.0 * HOUR };
         assert_eq!(labels(&hours, 5), ["21:00", "29 Feb", "03:00", "06:00", "09:00"]);
     }
 

@@ -55,9 +55,18 @@ unsafe fn value_bundle(id: TypeId, address: *const (), value: &dyn Debug, name: 
         )*};
     }
     rich!(
-        DataFrame, Column, Series, Bundle, Figure, Picture,
-        image::DynamicImage, image::RgbImage, image::RgbaImage, image::GrayImage,
-        Vec<Vec<f32>>, Vec<Vec<f64>>,
+        DataFrame,
+        Column,
+        Series,
+        Bundle,
+        Figure,
+        Picture,
+        image::DynamicImage,
+        image::RgbImage,
+        image::RgbaImage,
+        image::GrayImage,
+        Vec<Vec<f32>>,
+        Vec<Vec<f64>>,
     );
     macro_rules! results {
         ($($ty:ty, $error:ty);* $(;)?) => {$(

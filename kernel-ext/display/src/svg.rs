@@ -125,7 +125,16 @@ impl Svg {
         );
     }
 
-    pub(crate) fn text(&mut self, text: &str, (x, y): (f64, f64), em: f64, bold: bool, upward: bool, anchor: &str, color: Color) {
+    pub(crate) fn text(
+        &mut self,
+        text: &str,
+        (x, y): (f64, f64),
+        em: f64,
+        bold: bool,
+        upward: bool,
+        anchor: &str,
+        color: Color,
+    ) {
         let weight = if bold { " font-weight=\"600\"" } else { "" };
         let anchor = if anchor == "start" { String::new() } else { format!(" text-anchor=\"{anchor}\"") };
         let turn = if upward { format!(" transform=\"rotate(-90 {} {})\"", short(x), short(y)) } else { String::new() };
@@ -150,7 +159,7 @@ impl Svg {
             short(y),
             short(w),
             short(h),
-            crate::png::base64(png)
+            crate::picture_file::base64(png)
         );
     }
 

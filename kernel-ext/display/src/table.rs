@@ -95,7 +95,11 @@ impl<'a> Table<'a> {
     pub fn html(&self) -> String {
         let (rows, columns) = self.cells();
         let mut html = String::from("<table class=\"dataframe\">\n");
-        let _ = writeln!(html, "<caption style=\"caption-side:top;text-align:left\">{}</caption>\n<thead>\n<tr>", escape(&self.heading()));
+        let _ = writeln!(
+            html,
+            "<caption style=\"caption-side:top;text-align:left\">{}</caption>\n<thead>\n<tr>",
+            escape(&self.heading())
+        );
         for column in &columns {
             let _ = match column {
                 Some((column, _)) => write!(
@@ -185,7 +189,8 @@ fn align(dtype: &DataType) -> &'static str {
 
 /// The shown cells of a column; floats share their number of decimals, so that points stand below each other.
 fn column_cells(column: &Column, rows: &[Option<usize>]) -> Vec<Cell> {
-    let values: Vec<AnyValue<'_>> = rows.iter().map(|row| row.and_then(|row| column.get(row).ok()).unwrap_or(AnyValue::Null)).collect();
+    let values: Vec<AnyValue<'_>> =
+        rows.iter().map(|row| row.and_then(|row| column.get(row).ok()).unwrap_or(AnyValue::Null)).collect();
     let floats: Vec<f64> = values.iter().filter_map(float).filter(|v| v.is_finite()).collect();
     let decimals = decimals(&floats);
     values
@@ -197,6 +202,7 @@ fn column_cells(column: &Column, rows: &[Option<usize>]) -> Vec<Cell> {
             AnyValue::DatetimeOwned(at, unit, _) => Cell::Value(moment(*at, *unit)),
             value => Cell::Value(match float(value) {
                 Some(v) if !v.is_finite() => v.to_string(),
+                Some(0.0) => decimals.map_or(String::from("0"), |decimals| format!("{:.decimals$}", 0.0)),
                 Some(v) => match decimals {
                     Some(decimals) => format!("{v:.decimals$}"),
                     None => format!("{v:.3e}"),
@@ -215,7 +221,7 @@ fn float(value: &AnyValue<'_>) -> Option<f64> {
     }
 }
 
-/// Decimals that give about four significant digits to the middle values, at most as many as any value needs; `None`:
+/// Decimals that give about four significant digits to the smaller values, at most as many as any value needs; `None`:
 /// the column needs exponents.
 fn decimals(values: &[f64]) -> Option<usize> {
     let largest = values.iter().fold(0.0_f64, |max, v| max.max(v.abs()));
@@ -224,11 +230,11 @@ fn decimals(values: &[f64]) -> Option<usize> {
         return Some(1);
     }
     sizes.sort_by(f64::total_cmp);
-    let middle = sizes[sizes.len() / 2];
-    if largest >= 1e12 || middle < 1e-6 {
+    let small = sizes[sizes.len() / 4];
+    if largest >= 1e12 || small < 1e-6 {
         return None;
     }
-    let wanted = (3.0 - middle.log10().floor()).clamp(1.0, 9.0) as usize;
+    let wanted = (3.0 - small.log10().floor()).clamp(1.0, 8.0) as usize;
     let needed = (0..=wanted).find(|d| {
         let scale = 10f64.powi(*d as i32);
         values.iter().all(|v| ((v * scale).round() / scale - v).abs() <= 1e-6 * v.abs())
@@ -244,11 +250,19 @@ fn moment(at: i64, unit: TimeUnit) -> String {
     };
     let text = date_time(at.div_euclid(per_second) as f64, 1.0);
     let rest = at.rem_euclid(per_second);
-    if rest == 0 { text.strip_suffix(":00").map(str::to_owned).unwrap_or(text) } else { format!("{text}.{:03}", rest * 1000 / per_second) }
+    if rest == 0 {
+        text.strip_suffix(":00").map(str::to_owned).unwrap_or(text)
+    } else {
+        format!("{text}.{:03}", rest * 1000 / per_second)
+    }
 }
 
 fn cut(text: &str) -> String {
-    if text.chars().count() <= CELL_LIMIT { text.to_owned() } else { format!("{}…", text.chars().take(CELL_LIMIT - 1).collect::<String>()) }
+    if text.chars().count() <= CELL_LIMIT {
+        text.to_owned()
+    } else {
+        format!("{}…", text.chars().take(CELL_LIMIT - 1).collect::<String>())
+    }
 }
 
 /// `525600` as `525,600`.

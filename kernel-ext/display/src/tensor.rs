@@ -60,10 +60,12 @@ fn summary(kind: &str, dims: &[usize], dtype: &str, values: &[f64]) -> Bundle {
     if dims.is_empty() && values.len() == 1 {
         return Bundle::text(format!("{}  ({head})", number(values[0])));
     }
-    if let (Some(low), Some(high)) = (finite.iter().copied().reduce(f64::min), finite.iter().copied().reduce(f64::max)) {
+    if let (Some(low), Some(high)) = (finite.iter().copied().reduce(f64::min), finite.iter().copied().reduce(f64::max))
+    {
         let mean = finite.iter().sum::<f64>() / finite.len() as f64;
         let spread = (finite.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / finite.len() as f64).sqrt();
-        let _ = write!(head, ": min {}, mean {}, max {}, std {}", number(low), number(mean), number(high), number(spread));
+        let _ =
+            write!(head, ": min {}, mean {}, max {}, std {}", number(low), number(mean), number(high), number(spread));
     }
     if finite.len() < values.len() {
         let _ = write!(head, "; {} NaN or infinite", values.len() - finite.len());
@@ -130,7 +132,13 @@ fn list_after<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 }
 
 fn parse_debug(text: &str, type_name: &str) -> Option<Bundle> {
-    let numbers = |list: &str| list.split(',').map(str::trim).filter(|v| !v.is_empty()).map(|v| v.parse::<f64>().ok()).collect::<Option<Vec<f64>>>();
+    let numbers = |list: &str| {
+        list.split(',')
+            .map(str::trim)
+            .filter(|v| !v.is_empty())
+            .map(|v| v.parse::<f64>().ok())
+            .collect::<Option<Vec<f64>>>()
+    };
     let data = numbers(list_after(text, "data: ")?)?;
     let strides: Vec<usize> = list_after(text, "strides: ")?.split(',').filter_map(|v| v.trim().parse().ok()).collect();
     // Compile-time sizes are only in the type's name, run-time sizes only in the value.
@@ -169,7 +177,7 @@ fn parse_debug(text: &str, type_name: &str) -> Option<Bundle> {
 #[cfg(test)]
 mod tests {
     use dfdx::shapes::Rank2;
-    use dfdx::tensor::{TensorFrom as _, Trace as _};
+    use dfdx::tensor::{TensorFrom as _, Trace};
     use dfdx::tensor_ops::PermuteTo as _;
 
     use super::*;
@@ -188,7 +196,7 @@ mod tests {
         assert_eq!(by_name(&fixed), fixed.bundle());
         assert_eq!(by_name(&turned), turned.bundle());
         assert_eq!(by_name(&run_time), run_time.bundle());
-        assert_eq!(by_name(&fixed.leaky_trace()), fixed.bundle());
+        assert_eq!(by_name(&Trace::<f32, Cpu>::leaky_trace(&fixed)), fixed.bundle());
         let text = fixed.bundle().data["text/plain"].to_string();
         assert!(text.contains("2 × 3 of f32: min -6.5, mean 1.417, max 5"), "{text}");
     }

@@ -1,4 +1,5 @@
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::*;
 
@@ -29,7 +30,8 @@ impl Sink for Recorder {
 fn watched(place: Place) -> (LiveCurves, Recorded, Arc<Mutex<Duration>>) {
     let (record, clock) = (Recorded::default(), Arc::new(Mutex::new(Duration::ZERO)));
     let hands = Arc::clone(&clock);
-    let live = LiveCurves::with("VAE", Box::new(Recorder(place, record.clone())), Pace::new(move || *hands.lock().unwrap()));
+    let live =
+        LiveCurves::with("VAE", Box::new(Recorder(place, record.clone())), Pace::new(move || *hands.lock().unwrap()));
     (live, record, clock)
 }
 
