@@ -6,6 +6,7 @@ use crate::api::Completion;
 use crossbeam_channel::{Receiver, Sender};
 use evcxr::{CommandContext, CompilationError, Error, EvalContext, EvalOutputs};
 use std::collections::HashMap;
+use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::Command;
@@ -124,6 +125,8 @@ pub(super) struct ChildPlan {
 impl ChildPlan {
     pub fn command(&self) -> Command {
         let mut command = super::original_env::command(&self.exe);
+        // What `ps` and `top` show.
+        command.arg0("lathe-cell");
         if let Some(dir) = &self.working_dir {
             command.current_dir(dir);
         }
