@@ -109,6 +109,10 @@ fn outputs_as_a_fragment() {
     assert!(
         svg.contains("data:image/svg+xml;base64,PHN2Zy") && svg.contains("alt=\"a curve\"") && !svg.contains("onload")
     );
+    let data = json!({"image/png": "AAAA", "text/plain": "Figure"}).as_object().cloned().unwrap_or_default();
+    let metadata = json!({"image/png": {"alt": "a rising line", "width": 9}}).as_object().cloned().unwrap_or_default();
+    let figure = show(Output::Display { data, metadata });
+    assert!(figure.contains("alt=\"a rising line\" width=\"9\""), "{figure}");
     assert!(show(rich(json!({"text/plain": "<b>"}))).contains("<pre class=\"lathe-text\">&lt;b&gt;</pre>"));
     assert!(show(rich(json!({"application/json": {"a": 1}}))).contains("&quot;a&quot;: 1"));
     assert!(show(rich(json!({"text/latex": "$x$"}))).contains("<math"));

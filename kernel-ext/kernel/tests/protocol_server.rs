@@ -216,6 +216,24 @@ fn cells_wait_for_the_engine_while_kernel_info_does_not() {
 }
 
 #[test]
+fn questions_wait_for_the_engine_but_not_for_a_cell() {
+    let (fake, gate) = Fake::new();
+    let (begin, begun) = crossbeam_channel::unbounded::<()>();
+    let start = move |_: &mut dyn FnMut(String)| match begun.recv() {
+        Ok(()) => Ok(Box::new(fake) as Box<dyn Engine>),
+        Err(error) => Err(error.to_string()),
+    };
+    let kernel = start_with(gate, Box::new(start));
+    let ask = |code: &str| kernel.send(&kernel.shell, "complete_request", json!({"code": code, "cursor_pos": 2}));
+    let (first, second) = (ask("ab"), ask("cd"));
+    assert_eq!(kernel.ask("kernel_info_request", json!({})).text("status"), "ok");
+    begin.send(()).unwrap();
+    assert_eq!(kernel.reply(&first).content["matches"], json!(["ab!"]));
+    assert_eq!(kernel.reply(&second).content["matches"], json!(["cd!"]));
+    assert_eq!(kinds(&kernel.heard(&second)), ["busy", "idle"]);
+}
+
+#[test]
 fn an_engine_that_does_not_start_says_so_in_each_cell() {
     let (_, gate) = Fake::new();
     let kernel = start_with(gate, Box::new(|_| Err("no rust-src: run `rustup component add rust-src`".into())));

@@ -184,8 +184,12 @@ fn explain(failure: &Failure, console: &mut Console<'_>) -> io::Result<()> {
         writeln!(console.out, "  {:>4} | {text}", line + 1)?;
     }
     let error = &failure.error;
-    let title = console.paint("1;31", &format!("{}: {}", error.ename, error.evalue));
-    writeln!(console.out, "\n  {title}")?;
+    writeln!(console.out)?;
+    // Most tracebacks start with the error itself.
+    if !error.traceback.first().is_some_and(|first| terminal::plain(first).contains(&error.evalue)) {
+        let title = console.paint("1;31", &format!("{}: {}", error.ename, error.evalue));
+        writeln!(console.out, "  {title}")?;
+    }
     for line in error.traceback.iter().flat_map(|text| text.split('\n')) {
         let line = if console.colour { line.to_owned() } else { terminal::plain(line) };
         writeln!(console.out, "  {line}")?;

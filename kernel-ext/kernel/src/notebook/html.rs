@@ -146,6 +146,8 @@ fn image(mime: &str, base64: &str, description: &str, metadata: &Map<String, Val
         Some(format!(" {field}=\"{pixels}\""))
     };
     let (width, height) = (size("width").unwrap_or_default(), size("height").unwrap_or_default());
-    let alt = escape(terminal::plain(description).trim());
+    // Our figures describe themselves; for others the text form has to do.
+    let described = metadata.get(mime).and_then(|m| m.get("alt")).and_then(Value::as_str);
+    let alt = escape(terminal::plain(described.unwrap_or(description)).trim());
     format!("<img class=\"lathe-image\" alt=\"{alt}\"{width}{height} src=\"data:{mime};base64,{}\">\n", escape(base64))
 }

@@ -108,8 +108,9 @@ impl Session {
             }
             "complete_request" | "inspect_request" => {
                 self.status("busy", &request.message.header);
-                let free =
-                    matches!(self.engine, EngineState::Ready(_)) && self.running.is_none() && self.queue.is_empty();
+                // Behind the start of the engine a question waits, behind a cell it does not.
+                let alive = !matches!(self.engine, EngineState::Gone(_));
+                let free = alive && self.running.is_none() && self.queue.is_empty();
                 if free {
                     self.asks.push_back(request);
                     self.pump(now);
@@ -223,7 +224,7 @@ impl Session {
                     self.answer_unasked(&ask);
                 }
                 self.begin(request, now);
-            } else if let Some(ask) = self.asks.front() {
+            } else if let (Some(ask), EngineState::Ready(_)) = (self.asks.front(), &self.engine) {
                 let code = ask.message.text("code").to_owned();
                 let cursor = ask.message.number("cursor_pos").and_then(|n| usize::try_from(n).ok());
                 let cursor = byte_offset(&code, cursor.unwrap_or(usize::MAX));
