@@ -86,4 +86,4 @@ pub use execute::{LIMIT, Start, Told, execute, quick_asked, test};
 pub use generate::{chapter_hash, notebook, recorded};
 pub use hash::{SOURCES, sources_hash};
 pub use layout::Layout;
-pub use sync::{Stale, check, sync};
+pub use sync::{Stale, check, new_chapter, sync};

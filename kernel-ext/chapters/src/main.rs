@@ -47,6 +47,11 @@ enum Command {
     },
     /// List the chapters.
     List,
+    /// Start a chapter: a text that runs, and its entry in the table of contents.
+    New {
+        /// Such as `04-attention`.
+        name: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -55,10 +60,22 @@ fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            let text = format!("error: {error}");
+            eprintln!("{}", if std::io::stderr().is_terminal() { text } else { plain(&text) });
             ExitCode::FAILURE
         }
     }
+}
+
+/// The compiler's messages without their colours, for logs.
+fn plain(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| ('@'..='~').contains(&c)).map_or(part.len(), |at| at + 1);
+        plain.push_str(&part[end..]);
+    }
+    plain
 }
 
 fn run(arguments: Arguments) -> Result<ExitCode, Error> {
@@ -97,6 +114,10 @@ fn run(arguments: Arguments) -> Result<ExitCode, Error> {
             if open {
                 open_in_browser(&page);
             }
+        }
+        Command::New { name } => {
+            let file = lathe_chapters::new_chapter(&layout, &name)?;
+            println!("wrote {}: book/README.md says how to go on", file.display());
         }
         Command::List => {
             for stem in layout.chapters()? {

@@ -1,6 +1,6 @@
 //! Formulas as MathML: every current browser shows it without a script, a font file or a network.
 
-use crate::chapter::{Chapter, parse_options};
+use crate::chapter::{Chapter, masked, parse_options};
 use crate::error::{Error, Result};
 use pulldown_cmark::{Event, Parser};
 use pulldown_latex::config::{DisplayMode, RenderConfig};
@@ -23,11 +23,17 @@ pub(crate) fn mathml(latex: &str, display: bool) -> std::result::Result<String, 
 
 /// Formulas of a Markdown text: where they are, their LaTeX, and whether they stand alone.
 pub(crate) fn formulas(text: &str) -> Vec<(Range<usize>, String, bool)> {
-    Parser::new_ext(text, parse_options())
+    let masked = masked(text);
+    // The words of a formula that had to be masked are taken from the text itself.
+    let words = |latex: &str, range: &Range<usize>| match text.get(range.clone()) {
+        Some(source) if source != &masked[range.clone()] => source.trim_matches('$').to_owned(),
+        _ => latex.to_owned(),
+    };
+    Parser::new_ext(&masked, parse_options())
         .into_offset_iter()
         .filter_map(|(event, range)| match event {
             Event::InlineMath(latex) => Some((range, latex.into_string(), false)),
-            Event::DisplayMath(latex) => Some((range, latex.into_string(), true)),
+            Event::DisplayMath(latex) => Some((range.clone(), words(&latex, &range), true)),
             _ => None,
         })
         .collect()
@@ -96,6 +102,18 @@ mod tests {
         assert!(mathml(r"\frac{a}", false).is_err());
         let chapter = Chapter::parse("01-x", "# T\n\ntext\n$\\nosuchthing{a}$\n", "x".as_ref()).unwrap();
         assert!(check(&chapter).unwrap_err().to_string().starts_with("book/src/01-x.md:4:"));
+    }
+
+    #[test]
+    fn a_plus_at_the_start_of_a_line_is_no_list() {
+        let text = "# T\n\n$$ a\n+ b\n- c\n= d $$\n\n+ item\n- $$ x\n  + y $$\n\n```text\n$$\n+ z\n```\n";
+        let found: Vec<(String, bool)> =
+            formulas(text).into_iter().map(|(_, latex, display)| (latex, display)).collect();
+        assert_eq!(found[0], (String::from(" a\n+ b\n- c\n= d "), true));
+        assert_eq!(found.len(), 2, "{found:?}");
+        let chapter = Chapter::parse("01-x", text, "x".as_ref()).unwrap();
+        assert_eq!(chapter.source(&chapter.blocks[1]), "$$ a\n+ b\n- c\n= d $$");
+        assert!(chapter.source(&chapter.blocks[2]).starts_with("+ item"));
     }
 
     #[test]

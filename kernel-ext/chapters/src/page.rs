@@ -1,6 +1,6 @@
 //! A chapter as a page of the book: its Markdown with the stored outputs below each cell.
 
-use crate::chapter::{Block, Cell, Chapter, Kind, parse_options};
+use crate::chapter::{Block, Cell, Chapter, Kind, masked, parse_options};
 use crate::error::Result;
 use crate::generate::recorded;
 use crate::html::{self, Figures, escape};
@@ -52,7 +52,7 @@ fn apply(text: &str, mut edits: Vec<(Range<usize>, String)>) -> String {
 fn anchors(chapter: &Chapter) -> Vec<(Range<usize>, String)> {
     let mut depth = 0usize;
     let mut anchors = Vec::new();
-    for (event, range) in Parser::new_ext(&chapter.text, parse_options()).into_offset_iter() {
+    for (event, range) in Parser::new_ext(&masked(&chapter.text), parse_options()).into_offset_iter() {
         match event {
             Event::Start(tag) => {
                 let block = chapter.blocks.iter().find(|block| block.range.start == range.start);
@@ -78,7 +78,8 @@ fn header(chapter: &Chapter, notebook: Option<&Notebook>) -> String {
     let executed = notebook.and_then(recorded).is_some_and(|lathe| lathe.contains_key("chapter_hash"));
     if !executed && chapter.cells().next().is_some() {
         text.push_str(&format!(
-            "*The outputs of this chapter are not stored yet: `cargo lathe sync --execute {stem}`.*\n\n"
+            "*The outputs of this chapter are not stored yet: `cargo lathe sync --execute {}`.*\n\n",
+            stem.split('-').next().unwrap_or(stem)
         ));
     }
     text + "</div>\n"

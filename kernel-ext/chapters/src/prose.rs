@@ -3,7 +3,7 @@
 //! The text is written for mdBook. In a notebook links between chapters lead to notebooks, images travel inside the notebook
 //! (learners open copies in other folders), and what only mdBook knows is said in plain Markdown.
 
-use crate::chapter::{Block, Chapter, parse_options};
+use crate::chapter::{Block, Chapter, masked, parse_options};
 use crate::error::{Error, Result};
 use base64::Engine as _;
 use pulldown_cmark::{BlockQuoteKind, Event, LinkType, Parser, Tag};
@@ -28,7 +28,7 @@ impl<'a> Prose<'a> {
     pub fn new(chapter: &'a Chapter, sources: &Path) -> Result<Self> {
         let mut prose = Self { chapter, edits: Vec::new(), images: Vec::new() };
         let mut errors = Vec::new();
-        for (event, range) in Parser::new_ext(&chapter.text, parse_options()).into_offset_iter() {
+        for (event, range) in Parser::new_ext(&masked(&chapter.text), parse_options()).into_offset_iter() {
             if let Event::Start(Tag::Image { link_type, dest_url, .. }) = &event
                 && !dest_url.contains(':')
             {

@@ -36,6 +36,35 @@ pub fn sync(layout: &Layout) -> Result<Vec<PathBuf>> {
     Error::all(errors).map(|()| written)
 }
 
+/// Writes the first lines of a chapter, and syncs. Returns the text's file.
+///
+/// # Errors
+/// When `name` is not like `04-attention`, or taken.
+pub fn new_chapter(layout: &Layout, name: &str) -> Result<PathBuf> {
+    let path = layout.chapter(name);
+    let refused = |what: &str| Error::Source {
+        file: layout.show(&path),
+        line: 1,
+        what: what.to_owned(),
+        remedy: String::from("choose a name of two digits, a dash and a few words: 04-attention"),
+    };
+    if !layout::is_chapter(name) || !crate::chapter::is_id(name) {
+        return Err(refused("this is no name for a chapter"));
+    }
+    if layout.chapters()?.iter().any(|stem| stem.split('-').next() == name.split('-').next()) {
+        return Err(refused("there is a chapter with this number"));
+    }
+    let words = name.split('-').skip(1).collect::<Vec<_>>().join(" ");
+    let title = words[..1].to_uppercase() + &words[1..];
+    let text = format!(
+        "<!--\nminutes: 30\ngoals:\n- Say what this chapter is good for.\n-->\n# {title}\n\nWhat is the question?\n\n\
+         ```rust cell id=first\n1 + 1\n```\n"
+    );
+    layout::write(&path, text.as_bytes())?;
+    sync(layout)?;
+    Ok(layout.show(&path))
+}
+
 /// A form that is not up to date.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stale {

@@ -98,6 +98,18 @@ fn a_new_chapter_enters_the_table_of_contents() {
 }
 
 #[test]
+fn a_new_chapter_is_one_that_runs() {
+    let (_folder, layout) = repository(&[("01-a", "# First\n")]);
+    lathe_chapters::new_chapter(&layout, "02-two-words").unwrap();
+    execute(&layout).unwrap();
+    assert_eq!(lathe_chapters::check(&layout).unwrap(), []);
+    assert!(notebook(&layout, "02-two-words").cells[0].source.starts_with("# Two words\n"));
+    for bad in ["02-again", "attention", "../03-x", "03-A"] {
+        assert!(lathe_chapters::new_chapter(&layout, bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn images_and_boxes_travel_into_the_notebook() {
     let text = "# A\n\n![two curves][fig]\n\n> [!WARNING]\n> Hot.\n\n[fig]: img/fig.png\n";
     let (_folder, layout) = repository(&[("01-a", text)]);

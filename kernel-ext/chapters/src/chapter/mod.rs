@@ -4,7 +4,7 @@ mod attrs;
 mod front;
 mod parse;
 
-pub(crate) use parse::options as parse_options;
+pub(crate) use parse::{masked, options as parse_options};
 
 pub use front::Front;
 

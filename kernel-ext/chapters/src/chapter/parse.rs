@@ -3,6 +3,7 @@
 use super::{Block, Cell, Chapter, Front, Kind, attrs, front, is_id};
 use crate::error::{Error, Result};
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
@@ -17,6 +18,39 @@ pub(crate) fn options() -> Options {
         | Options::ENABLE_DEFINITION_LIST
         | Options::ENABLE_GFM
         | Options::ENABLE_MATH
+}
+
+/// The same text, byte for byte as long, in which no line inside `$$ ... $$` starts like a list, heading or quotation: in a formula
+/// a `+` at the start of a line is a plus. Blocks and places are found in this text, words are taken from the original.
+pub(crate) fn masked(text: &str) -> Cow<'_, str> {
+    if !text.contains("$$") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let (mut formula, mut fence) = (false, None::<&str>);
+    for line in text.split_inclusive('\n') {
+        let trimmed = line.trim_start();
+        let mark = ["```", "~~~"].into_iter().find(|mark| trimmed.starts_with(mark));
+        if mark.is_some() && (fence.is_none() || fence == mark) {
+            fence = if fence.is_some() { None } else { mark };
+            formula = false;
+        } else if trimmed.is_empty() {
+            formula = false;
+        } else if fence.is_none() {
+            let indent = line.len() - trimmed.len();
+            if formula && trimmed.starts_with(['+', '-', '*', '#', '>', '=', '1']) {
+                out.push_str(&line[..indent]);
+                out.push('x');
+                out.push_str(&line[indent + 1..]);
+            } else {
+                out.push_str(line);
+            }
+            formula ^= line.replace("\\$", "").matches("$$").count() % 2 == 1;
+            continue;
+        }
+        out.push_str(line);
+    }
+    Cow::Owned(out)
 }
 
 struct State<'a> {
@@ -56,7 +90,8 @@ impl State<'_> {
         let mut depth = 0usize;
         // Set while the words of the title come by.
         let mut title = false;
-        for (event, range) in Parser::new_ext(self.text, options()).into_offset_iter() {
+        let masked = masked(self.text);
+        for (event, range) in Parser::new_ext(&masked, options()).into_offset_iter() {
             match event {
                 Event::Start(tag) => {
                     if depth == 0 {
