@@ -15,10 +15,20 @@ pub(super) struct Cell {
     pub shift: usize,
     /// Optimisation level that the first line asks for: `//! opt = 2`.
     pub opt: Option<u8>,
-    /// It loops, so its own code may take time.
+    /// It loops or trains, so its own code may take time.
     pub loops: bool,
+    /// Functions and methods that it defines: name, loops or trains, identifiers used.
+    pub functions: Vec<Function>,
     /// Types that it defines: name, whole definition.
     pub types: Vec<(String, String)>,
+}
+
+/// A function or method of a cell.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Function {
+    pub name: String,
+    pub loops: bool,
+    pub text: String,
 }
 
 impl Cell {
@@ -28,6 +38,7 @@ impl Cell {
         let Some(statements) = statements(code) else { return cell };
         let source = without_commands(code);
         cell.loops = source.parse().is_ok_and(has_loop);
+        cell.functions = statements.iter().flat_map(|statement| functions(&source, statement)).collect();
         cell.types = statements.iter().filter_map(|statement| type_definition(&source, statement)).collect();
         if let Some(key) = leading_impls(&source, &statements)
             && let Some(line) = code.lines().position(|line| !line.trim().is_empty() && !line.starts_with("//"))
@@ -57,10 +68,29 @@ fn asked_opt(code: &str) -> Option<u8> {
     (name.trim() == "opt").then_some(level)
 }
 
-/// Iterator methods that run a loop.
-const CONSUMERS: [&str; 6] = ["sum", "fold", "for_each", "product", "collect", "count"];
+/// Methods that run a long loop whose code is generated in the cell.
+const CONSUMERS: [&str; 5] = ["fold", "for_each", "fit", "train", "sweep"];
 
-/// Is there a loop, or an iterator that is consumed?
+fn functions(source: &str, statement: &syn::Stmt) -> Vec<Function> {
+    let function = |name: &syn::Ident, block: &syn::Block| {
+        let text = text(source, block.span().byte_range());
+        Function { name: name.to_string(), loops: text.parse().is_ok_and(has_loop), text }
+    };
+    match statement {
+        syn::Stmt::Item(syn::Item::Fn(item)) => vec![function(&item.sig.ident, &item.block)],
+        syn::Stmt::Item(syn::Item::Impl(item)) => item
+            .items
+            .iter()
+            .filter_map(|member| match member {
+                syn::ImplItem::Fn(method) => Some(function(&method.sig.ident, &method.block)),
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Is there a loop, or a call that runs one?
 fn has_loop(tokens: TokenStream) -> bool {
     let mut tokens = tokens.into_iter().peekable();
     // The `for` of `impl Trait for Type` is no loop.
@@ -160,7 +190,11 @@ mod tests {
     #[test]
     fn loops_are_seen() {
         assert!(Cell::read("fn f() { if true { for i in 0..3 { drop(i) } } }").loops);
-        assert!(Cell::read("(0..9).map(|x| x).sum::<i32>()").loops);
+        assert!(Cell::read("(0..9).for_each(drop); let history = model.fit(&x, &mut live(\"loss\"))?;").loops);
+        let cell =
+            Cell::read("struct A; impl A { fn slow(&self) { loop {} } fn fast(&self) {} } fn calls() { A.slow() }");
+        let named = |name: &str| cell.functions.iter().find(|f| f.name == name).expect("it is defined");
+        assert!(named("slow").loops && !named("fast").loops && mentions(&named("calls").text, "slow"));
         assert!(!Cell::read("let formula = 3; impl A for B {} fn f(g: impl for<'a> Fn(&'a u8)) {}").loops);
     }
 

@@ -8,6 +8,7 @@ mod complete;
 mod control;
 mod deps;
 mod locate;
+mod memory;
 pub(crate) mod original_env;
 mod outcome;
 mod output;
@@ -27,10 +28,10 @@ use cell::Cell;
 use control::Control;
 use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
 use lathe_events::frame::{Bundle, NONCE_ENV};
+use memory::Memory;
 use outcome::Report;
 use output::{Event, Pending};
 use record::{Kind, Writer};
-use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -114,12 +115,7 @@ pub struct EvcxrEngine {
     token: u64,
     /// As they were after the last cell.
     variables: Vec<(String, String)>,
-    /// Definitions of the notebook's own types.
-    types: HashMap<String, String>,
-    /// Variables that went with a process.
-    lost: BTreeSet<String>,
-    /// A function of an earlier cell loops.
-    loops: bool,
+    memory: Memory,
     prepared: Prepared,
     /// The user knows that the sources changed.
     told_outdated: bool,
@@ -188,9 +184,7 @@ impl EvcxrEngine {
             pending: Pending::default(),
             token: 0,
             variables: Vec::new(),
-            types: HashMap::new(),
-            lost: BTreeSet::new(),
-            loops: false,
+            memory: Memory::default(),
             prepared,
             told_outdated: false,
         };
@@ -246,29 +240,19 @@ impl EvcxrEngine {
 
     /// Values of a type that this cell defines anew have the old layout: they are dropped before, by the old definition.
     fn drop_outdated(&mut self, cell: &Cell, out: &mut dyn FnMut(Output)) {
-        let changed = |(name, text): &&(String, String)| self.types.get(name).is_some_and(|old| old != text);
-        let mut outdated: Vec<String> = cell.types.iter().filter(changed).map(|(name, _)| name.clone()).collect();
-        let redefined = outdated.join(", ");
-        // Types that hold such a type change with it.
-        let mut i = 0;
-        while let Some(name) = outdated.get(i).cloned() {
-            let holders = self.types.iter().filter(|(holder, text)| !outdated.contains(holder) && cell::mentions(text, &name));
-            let holders: Vec<String> = holders.map(|(holder, _)| holder.clone()).collect();
-            outdated.extend(holders);
-            i += 1;
-        }
-        let hit = |(_, ty): &&(String, String)| outdated.iter().any(|name| cell::mentions(ty, name));
-        let lost: Vec<String> = self.variables.iter().filter(hit).map(|(name, _)| name.clone()).collect();
-        if lost.is_empty() {
-            return;
-        }
+        let Some((redefined, lost)) = self.memory.outdated(cell, &self.variables) else { return };
         let code: String = lost.iter().map(|name| format!("drop({name});")).collect();
         if let Ok((done, _)) = self.run(&code, 0, out) {
             self.variables = done.variables;
-            let text = format!("{redefined} is defined anew: dropped {}, made with the old definition\n", lost.join(", "));
-            out(Output::Stream { stream: Stream::Stderr, text });
+            let lost = lost.join(", ");
+            note(out, &format!("{redefined} is defined anew: dropped {lost}, made with the old definition\n"));
         }
     }
+}
+
+/// The kernel's own words.
+fn note(out: &mut dyn FnMut(Output), text: &str) {
+    out(Output::Stream { stream: Stream::Stderr, text: text.to_owned() });
 }
 
 impl Engine for EvcxrEngine {
@@ -276,7 +260,7 @@ impl Engine for EvcxrEngine {
         let cell = Cell::read(code);
         self.control.begin();
         self.drop_outdated(&cell, out);
-        let level = cell.opt.unwrap_or(u8::from(cell.loops || self.loops));
+        let level = cell.opt.unwrap_or(u8::from(self.memory.takes_time(&cell)));
         let result = self.run(&cell.code, level, out);
         let (requested, killed) = self.control.end();
         let (done, mut report) = match result {
@@ -285,16 +269,14 @@ impl Engine for EvcxrEngine {
         };
         let before = std::mem::replace(&mut self.variables, done.variables);
         if matches!(done.result, Ended::Terminated(_)) {
-            self.lost.extend(before.iter().map(|(name, _)| name.clone()));
+            self.memory.lose(&before);
         }
         if !self.told_outdated && self.prepared.is_outdated() {
             self.told_outdated = true;
-            let text = String::from("The sources of the prelude (lab, data, ...) changed: restart the kernel to use them\n");
-            out(Output::Stream { stream: Stream::Stderr, text });
+            note(out, "The sources of the prelude (lab, data, ...) changed: restart the kernel to use them\n");
         }
         if let Ended::Ok(printed) = &done.result {
-            self.loops |= cell.loops;
-            self.types.extend(cell.types.iter().cloned());
+            self.memory.keep(&cell);
             if !printed.is_empty() {
                 let data = printed.iter().map(|(mime, text)| (mime.clone(), text.clone().into())).collect();
                 out(Output::Result { bundle: Bundle { data, ..Bundle::default() } });
@@ -305,9 +287,9 @@ impl Engine for EvcxrEngine {
         let mut outcome = report.outcome(done.result, &place, &before, requested, killed);
         if let Outcome::Error(error) = &mut outcome
             && error.ename == "E0425"
-            && let Some(name) = self.lost.iter().find(|name| error.evalue.contains(&format!("`{name}`")))
+            && let Some(hint) = self.memory.why_missing(&error.evalue)
         {
-            error.traceback.push(render::hint(&format!("`{name}` was lost when a cell's process ended: run its cell again")));
+            error.traceback.push(render::hint(&hint));
         }
         outcome
     }
@@ -376,7 +358,9 @@ fn with_last_words(error: EngineError, events: &Receiver<Event>) -> EngineError 
         }
     }
     match error {
-        EngineError::Start(text) => EngineError::Start(format!("{text}\n{}", String::from_utf8_lossy(&words)).trim_end().to_owned()),
+        EngineError::Start(text) => {
+            EngineError::Start(format!("{text}\n{}", String::from_utf8_lossy(&words)).trim_end().to_owned())
+        }
         other => other,
     }
 }
