@@ -54,7 +54,7 @@ pub(crate) fn check(chapter: &Chapter) -> Result<()> {
 /// unescaped from the renderer.
 fn shielded(html: &str) -> String {
     let mut out = String::with_capacity(html.len() * 2);
-    let mut in_tag = false;
+    let (mut in_tag, mut in_value) = (false, false);
     let mut rest = html;
     while let Some(c) = rest.chars().next() {
         let (here, after) = rest.split_at(c.len_utf8());
@@ -68,6 +68,14 @@ fn shielded(html: &str) -> String {
             '<' if letter => {
                 in_tag = true;
                 out.push(c);
+            }
+            '"' if in_tag => {
+                in_value = !in_value;
+                out.push(c);
+                // The renderer writes no space between the attributes of a \big delimiter.
+                if !in_value && after.starts_with(|c: char| c.is_ascii_alphabetic()) {
+                    out.push(' ');
+                }
             }
             '>' if in_tag => {
                 in_tag = false;
@@ -95,6 +103,17 @@ mod tests {
         assert!(html.starts_with("<math") && html.contains("display=\"block\""), "{html}");
         assert!(html.contains("&#42;") || html.contains('∗'), "{html}");
         assert!(!html.contains(">|<") && html.contains("<mo>&#60;</mo>") && html.contains("<mi>c</mi>"), "{html}");
+    }
+
+    #[test]
+    fn every_tag_is_one_for_markdown_too() {
+        let html =
+            mathml(r"\big(\frac{a}{b}\Big] \underbrace{x}_{y} \hat{z} \begin{cases} 1 & x > 0 \\ 0 \end{cases}", false)
+                .unwrap();
+        let text: String = Parser::new_ext(&format!("so {html}"), parse_options())
+            .filter_map(|event| if let Event::Text(text) = event { Some(text.into_string()) } else { None })
+            .collect();
+        assert!(!text.contains('"') && !text.contains('<') && text.contains('('), "{text}\n{html}");
     }
 
     #[test]
