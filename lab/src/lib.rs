@@ -43,6 +43,8 @@ pub mod nn;
 pub mod ops;
 pub mod optim;
 pub mod rng;
+#[cfg(test)]
+mod testing;
 pub mod train;
 
 pub use device::{Column, Cpu, Rows, Windows, column, rows, windows};

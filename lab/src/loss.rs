@@ -4,8 +4,8 @@
 //! All are generic over the element type (tests check their gradients in `f64`), the device and the tape.
 
 use dfdx::{
-    shapes::{Const, Dtype, HasShape, Rank0, Rank1},
-    tensor::{Merge, NoneTape, SplitTape, Tape, Tensor, WithEmptyTape},
+    shapes::{Const, Dtype, HasShape, Rank0, Rank1, Shape},
+    tensor::{Merge, NoneTape, Tape, Tensor, WithEmptyTape},
     tensor_ops::{BroadcastTo, Device, SumTo, TryAdd, TryMul, TrySub},
 };
 
@@ -122,7 +122,15 @@ pub(crate) fn nll_terms<const N: usize, E: Dtype, D: Device<E>, T: Tape<E, D> + 
     prediction.try_sub(target)?.try_square()?.try_mul(precision)?.try_add(constant)?.try_mul(scalar::<E>(0.5))
 }
 
-/// Drops a tape: the same values, but no gradient flows back through them (PyTorch's `detach`).
-pub fn detach<X: SplitTape>(taped: X) -> X::NoTape {
-    taped.split_tape().0
+/// The same values as a new tensor without a tape: no gradient flows back through it (PyTorch's `detach`).
+///
+/// Splitting the tape off is not enough where both are used in one loss: dfdx finds gradients by a tensor's id, which a clone
+/// without a tape shares with the original.
+///
+/// # Errors
+/// The device's error.
+pub fn detach<S: Shape, E: Dtype, D: Device<E>, T: Tape<E, D>>(
+    taped: &Tensor<S, E, D, T>,
+) -> Result<Tensor<S, E, D>, D::Err> {
+    taped.device().try_tensor_from_vec(taped.as_vec(), *taped.shape())
 }

@@ -66,7 +66,7 @@ pub fn average_precision(scores: &[f32], positive: &[bool]) -> Result<f64> {
 /// # Errors
 /// [`Error::Length`], [`Error::Empty`], [`Error::NotFinite`].
 pub fn rmse(prediction: &[f32], truth: &[f32]) -> Result<f64> {
-    Ok(errors("rmse", prediction, truth)?.map(|e| e * e).sum::<f64>().sqrt() / (truth.len() as f64).sqrt())
+    Ok((errors("rmse", prediction, truth)?.map(|e| e * e).sum::<f64>() / truth.len() as f64).sqrt())
 }
 
 /// Mean absolute error, in the unit of the truth.

@@ -41,9 +41,9 @@ use dfdx::{
     tensor_ops::Device,
 };
 
-pub use dfdx::nn::modules::{BatchNorm1D, LeakyReLU, Linear, ReLU, Sigmoid, Tanh};
+pub use dfdx::nn::modules::Linear;
 
-use crate::{loss::scalar, ops::LstmDevice, rng};
+use crate::{loss::scalar, ops::LabDevice, rng};
 
 /// `f32` or `f64`: what a network's parameters can be.
 pub trait Real: Dtype + num_traits::Float + rand_distr::uniform::SampleUniform + lathe_kernels::Real {}
@@ -160,7 +160,7 @@ impl<const I: usize, const H: usize, E: Real, D: Device<E>> TensorCollection<E, 
 
 impl<const I: usize, const H: usize, E: Dtype, D: Storage<E>> NonMutableModule for Lstm<I, H, E, D> {}
 
-impl<const W: usize, const I: usize, const H: usize, E: Real, D: LstmDevice<E>, T: Tape<E, D>>
+impl<const W: usize, const I: usize, const H: usize, E: Real, D: LabDevice<E>, T: Tape<E, D>>
     Module<Tensor<(usize, Const<W>, Const<I>), E, D, T>> for Lstm<I, H, E, D>
 {
     type Output = Tensor<(usize, Const<H>), E, D, T>;

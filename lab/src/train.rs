@@ -62,8 +62,6 @@ pub struct Plan<'a> {
     pub rows: usize,
     /// Rows of a batch; more than there are rows means one batch of all.
     pub batch: usize,
-    /// Leave out a last batch that is smaller than the others (where a block needs full ones).
-    pub drop_last: bool,
     /// Passes over the data.
     pub epochs: usize,
     /// Passes made before (by an earlier run that this one goes on from).
@@ -147,11 +145,11 @@ pub fn run<const K: usize, L: Learner<K>>(
     let mut reporter = Reporter::start(plan, watcher);
     let mut history = History::default();
     let size = plan.batch.clamp(1, plan.rows.max(1));
-    let batches = if plan.drop_last { (plan.rows / size).max(1) } else { plan.rows.div_ceil(size) };
+    let batches = plan.rows.div_ceil(size);
     for epoch in plan.done..plan.done + plan.epochs {
         let order = rng::permutation(&mut rng::keyed(plan.seed, "order", epoch as u64), plan.rows);
         let (mut whole, mut part) = (Mean::<K>::default(), Mean::<K>::default());
-        for (b, rows) in order.chunks(size).take(batches).enumerate() {
+        for (b, rows) in order.chunks(size).enumerate() {
             interrupt::check()?;
             let at = At { epoch: epoch + 1, batch: b + 1, step: (epoch * batches + b) as u64 };
             let values = learner.step(rows, at)?;

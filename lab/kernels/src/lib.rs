@@ -4,6 +4,7 @@
 //! nor on the machine's vector width (no fused multiply-add, no reordered sums inside of an element).
 
 pub mod adam;
+pub mod dense;
 mod dispatch;
 mod gemm;
 pub mod lstm;

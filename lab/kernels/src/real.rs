@@ -19,6 +19,8 @@ pub trait Real:
 {
     /// 1.
     const ONE: Self;
+    /// The nearest value to `x`.
+    fn of(x: f64) -> Self;
     /// 1 / (1 + e^-x), within 2e-7 for `f32`.
     fn sigmoid(self) -> Self;
     /// Hyperbolic tangent, within 2e-7 for `f32`.
@@ -27,6 +29,11 @@ pub trait Real:
 
 impl Real for f64 {
     const ONE: Self = 1.0;
+
+    #[inline(always)]
+    fn of(x: f64) -> Self {
+        x
+    }
 
     #[inline(always)]
     fn sigmoid(self) -> Self {
@@ -41,6 +48,11 @@ impl Real for f64 {
 
 impl Real for f32 {
     const ONE: Self = 1.0;
+
+    #[inline(always)]
+    fn of(x: f64) -> Self {
+        x as f32
+    }
 
     #[inline(always)]
     fn sigmoid(self) -> Self {

@@ -8,17 +8,19 @@
 //! L_G = −E[ln s(D(G(z)))]                           G learns to be taken for real (the "non-saturating" form)
 //! ```
 //!
-//! In D's step the generated pictures are *detached* (no gradient reaches G); in G's step the gradients of D's weights are
-//! computed on the way and dropped, since they are not among G's [`Gradients`]. At the optimum D knows nothing: s = ½.
+//! In D's step the generated pictures are *detached* (no gradient reaches G); in G's step
+//! D is frozen: gradients pass through it, and none is computed for its weights. At the optimum D knows nothing: s = ½.
 //!
 //! | part | layers | shape |
 //! |---|---|---|
-//! | G | Linear, BatchNorm, LeakyReLU(0.2), Linear, BatchNorm, LeakyReLU(0.2), Linear, tanh | `LATENT -> HIDDEN -> HIDDEN -> OUT` |
+//! | G | Linear, LeakyReLU(0.2), Linear, LeakyReLU(0.2), Linear, tanh | `LATENT -> HIDDEN -> HIDDEN -> OUT` |
 //! | D | Linear, LeakyReLU(0.2), Linear, LeakyReLU(0.2), Linear | `OUT -> HIDDEN -> HIDDEN -> 1` |
 //!
 //! Pictures are rows of `OUT` values in **[-1, 1]**, the range of tanh: [`to_signed`] and [`to_unit`] map from and to [0, 1].
 
 mod net;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
@@ -77,7 +79,7 @@ pub struct GanConfig {
     pub batch: usize,
     /// Adam's step size for the generator.
     pub learning_rate: f64,
-    /// Adam's step size for the discriminator.
+    /// Adam's step size for the discriminator; larger than the generator's, so that D stays ahead (Heusel et al. 2017).
     pub discriminator_rate: f64,
     /// Adam's decay of the mean; 0.5 calms the two players (Radford et al. 2015).
     pub beta1: f64,
@@ -96,9 +98,9 @@ impl Default for GanConfig {
     fn default() -> Self {
         Self {
             epochs: 40,
-            batch: 64,
+            batch: 32,
             learning_rate: 5e-4,
-            discriminator_rate: 2e-4,
+            discriminator_rate: 2e-3,
             beta1: 0.5,
             real_label: 0.9,
             preview: 24,
@@ -156,13 +158,6 @@ impl<const LATENT: usize, const HIDDEN: usize, const OUT: usize> DenseGan<LATENT
     pub fn new(config: GanConfig) -> Result<Self> {
         let rates = [("learning_rate", config.learning_rate), ("discriminator_rate", config.discriminator_rate)];
         check_training(config.batch, &rates)?;
-        if config.batch < 2 {
-            return Err(Error::Config {
-                field: "batch",
-                value: config.batch.to_string(),
-                remedy: "batch normalisation needs at least 2",
-            });
-        }
         if !(0.5..=1.0).contains(&config.real_label) {
             return Err(Error::Config {
                 field: "real_label",
@@ -191,8 +186,8 @@ impl<const LATENT: usize, const HIDDEN: usize, const OUT: usize> DenseGan<LATENT
             |learning_rate| Adam::new(AdamConfig { learning_rate, beta1: config.beta1, ..AdamConfig::default() });
         Ok(Self {
             config,
-            generator: nn::build(&device, config.seed, Init::Kaiming)?,
-            discriminator: nn::build(&device, config.seed.wrapping_add(1), Init::Kaiming)?,
+            generator: nn::build(&device, config.seed, Init::Normal { std: 0.02 })?,
+            discriminator: nn::build(&device, config.seed.wrapping_add(1), Init::Normal { std: 0.02 })?,
             adam_g: adam(config.learning_rate),
             adam_d: adam(config.discriminator_rate),
             done: 0,
@@ -242,14 +237,10 @@ impl<const LATENT: usize, const HIDDEN: usize, const OUT: usize> DenseGan<LATENT
             });
         }
         let rows = data.len() / OUT;
-        if rows < 2 {
-            return Err(Error::Length { what: String::from("training pictures, at least"), got: rows, expected: 2 });
-        }
         let plan = Plan {
             task: "training the GAN",
             rows,
             batch: self.config.batch,
-            drop_last: true,
             epochs: self.config.epochs,
             done: self.done,
             seed: self.config.seed,
@@ -332,8 +323,8 @@ impl<const LATENT: usize, const HIDDEN: usize, const OUT: usize> DenseGan<LATENT
             Some(grads) => grads,
             None => d.try_alloc_grads()?,
         };
-        let on_real = d.forward(real.traced(own))?;
-        let on_fake = d.forward(fake.leaky_traced())?;
+        let on_real = d.forward_learning(real.traced(own))?;
+        let on_fake = d.forward_learning(fake.leaky_traced())?;
         let (logits_real, logits_fake) = (on_real.as_vec(), on_fake.as_vec());
         let loss = bce_with_logits(on_real, labels(logits_real.len(), self.config.real_label)?)?
             .try_add(bce_with_logits(on_fake, labels(logits_fake.len(), 0.0)?)?)?;
@@ -351,7 +342,7 @@ impl<const LATENT: usize, const HIDDEN: usize, const OUT: usize> DenseGan<LATENT
         grads: &mut Option<Gradients<f32, Cpu>>,
         at: At,
     ) -> Result<f64> {
-        let logits = self.discriminator.forward(fake)?;
+        let logits = self.discriminator.forward_frozen(fake)?;
         let n = logits.as_vec().len();
         let loss = bce_with_logits(logits, labels(n, 1.0)?)?;
         let value = at.finite("the generator's loss", loss.as_vec()[0])?;
@@ -395,7 +386,7 @@ impl<const LATENT: usize, const HIDDEN: usize, const OUT: usize> Learner<4> for 
             None => model.generator.try_alloc_grads()?,
         };
         // One drawing serves both steps: without its tape for D, with it for G.
-        let (fake, tape) = model.generator.forward_train(z.traced(own))?.split_tape();
+        let (fake, tape) = model.generator.forward(z.traced(own))?.split_tape();
         let [d_loss, on_real, on_fake] = model.step_d(real, fake.clone(), &mut self.grads_d, at)?;
         let g_loss = model.step_g(fake.put_tape(tape), &mut self.grads_g, at)?;
         Ok([d_loss, g_loss, on_real, on_fake])

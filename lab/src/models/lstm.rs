@@ -9,6 +9,9 @@
 //! The loss is the mean squared error of the *scaled* target min(y, cap) / cap: early in a machine's life the sensors do not
 //! know how long it will run, so life beyond the cap is not asked for (Heimes 2008).
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use dfdx::{
@@ -27,7 +30,7 @@ use crate::{
     device::values,
     loss::{self, Batch},
     nn::{self, Linear, Lstm, Real, collection},
-    ops::LstmDevice,
+    ops::LabDevice,
     optim::{Adam, AdamConfig},
     rng::Init,
     train::{self, At, Learner, Plan},
@@ -67,7 +70,7 @@ pub struct Regressor<const FEATURES: usize, const HIDDEN: usize, E: Dtype, D: St
 }
 collection!(Regressor<FEATURES, HIDDEN> { memory, head });
 
-impl<const FEATURES: usize, const HIDDEN: usize, E: Real, D: LstmDevice<E>> Regressor<FEATURES, HIDDEN, E, D> {
+impl<const FEATURES: usize, const HIDDEN: usize, E: Real, D: LabDevice<E>> Regressor<FEATURES, HIDDEN, E, D> {
     /// The scaled prediction for each window.
     ///
     /// # Errors
@@ -194,7 +197,6 @@ impl<const WINDOW: usize, const FEATURES: usize, const HIDDEN: usize> LstmRegres
             task: "training the LSTM",
             rows,
             batch: self.config.batch,
-            drop_last: false,
             epochs: self.config.epochs,
             done: self.done,
             seed: self.config.seed,

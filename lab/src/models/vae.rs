@@ -16,6 +16,8 @@
 //! | decoder | Linear, ReLU, Linear | `LATENT -> HIDDEN -> IN` |
 
 mod net;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
@@ -215,7 +217,6 @@ impl<const IN: usize, const HIDDEN: usize, const LATENT: usize> DenseVae<IN, HID
             task: "training the VAE",
             rows: data.len() / IN,
             batch: self.config.batch,
-            drop_last: false,
             epochs: self.config.epochs,
             done: self.done,
             seed: self.config.seed,

@@ -1,13 +1,12 @@
 use dfdx::{
-    nn::{Module, ModuleMut},
     shapes::Dtype,
-    tensor::{OwnedTape, Storage, Tape},
-    tensor_ops::Device,
+    tensor::{Storage, Tape},
 };
 
 use crate::{
-    loss::{Batch, scalar},
-    nn::{BatchNorm1D, LeakyReLU, Linear, Real, collection},
+    loss::Batch,
+    nn::{Linear, Real, collection},
+    ops::{Activation, LabDevice, Want},
 };
 
 /// Slope of LeakyReLU below zero (Radford et al. 2015; dfdx's default is 0.05, Keras' 0.3).
@@ -18,16 +17,12 @@ const SLOPE: f64 = 0.2;
 pub struct Generator<const LATENT: usize, const HIDDEN: usize, const OUT: usize, E: Dtype, D: Storage<E>> {
     /// First layer.
     pub first: Linear<LATENT, HIDDEN, E, D>,
-    /// Its normalisation.
-    pub first_norm: BatchNorm1D<HIDDEN, E, D>,
     /// Second layer.
     pub second: Linear<HIDDEN, HIDDEN, E, D>,
-    /// Its normalisation.
-    pub second_norm: BatchNorm1D<HIDDEN, E, D>,
     /// Last layer, before tanh.
     pub output: Linear<HIDDEN, OUT, E, D>,
 }
-collection!(Generator<LATENT, HIDDEN, OUT> { first, first_norm, second, second_norm, output });
+collection!(Generator<LATENT, HIDDEN, OUT> { first, second, output });
 
 /// `OUT -> HIDDEN -> HIDDEN -> 1` logit.
 #[derive(Debug, Clone)]
@@ -41,44 +36,56 @@ pub struct Discriminator<const HIDDEN: usize, const OUT: usize, E: Dtype, D: Sto
 }
 collection!(Discriminator<HIDDEN, OUT> { first, second, output });
 
-impl<const LATENT: usize, const HIDDEN: usize, const OUT: usize, E: Real, D: Device<E>>
+const LEAKY: Activation = Activation::Leaky(SLOPE);
+
+impl<const LATENT: usize, const HIDDEN: usize, const OUT: usize, E: Real, D: LabDevice<E>>
     Generator<LATENT, HIDDEN, OUT, E, D>
 {
-    /// Pictures in [-1, 1] for noise, normalised by the running statistics.
+    /// Pictures in [-1, 1] for noise; with a tape they can teach the generator.
     ///
     /// # Errors
     /// The device's error.
-    pub fn forward(&self, z: Batch<LATENT, E, D>) -> Result<Batch<OUT, E, D>, D::Err> {
-        let leaky = LeakyReLU(scalar::<E>(SLOPE));
-        let hidden = leaky.try_forward(self.first_norm.try_forward(self.first.try_forward(z)?)?)?;
-        let hidden = leaky.try_forward(self.second_norm.try_forward(self.second.try_forward(hidden)?)?)?;
-        self.output.try_forward(hidden)?.try_tanh()
-    }
-
-    /// The same while training: normalised by the batch's own statistics, which the running ones follow.
-    ///
-    /// # Errors
-    /// The device's error.
-    pub fn forward_train(
-        &mut self,
-        z: Batch<LATENT, E, D, OwnedTape<E, D>>,
-    ) -> Result<Batch<OUT, E, D, OwnedTape<E, D>>, D::Err> {
-        let leaky = LeakyReLU(scalar::<E>(SLOPE));
-        let hidden = leaky.try_forward(self.first_norm.try_forward_mut(self.first.try_forward(z)?)?)?;
-        let hidden = leaky.try_forward(self.second_norm.try_forward_mut(self.second.try_forward(hidden)?)?)?;
-        self.output.try_forward(hidden)?.try_tanh()
+    pub fn forward<T: Tape<E, D>>(&self, z: Batch<LATENT, E, D, T>) -> Result<Batch<OUT, E, D, T>, D::Err> {
+        // z is noise: its gradient is not needed.
+        let hidden = D::dense(z, &self.first, LEAKY, Want::Weights)?;
+        let hidden = D::dense(hidden, &self.second, LEAKY, Want::All)?;
+        D::dense(hidden, &self.output, Activation::Tanh, Want::All)
     }
 }
 
-impl<const HIDDEN: usize, const OUT: usize, E: Real, D: Device<E>> Discriminator<HIDDEN, OUT, E, D> {
+impl<const HIDDEN: usize, const OUT: usize, E: Real, D: LabDevice<E>> Discriminator<HIDDEN, OUT, E, D> {
     /// A logit for each picture.
     ///
     /// # Errors
     /// The device's error.
     pub fn forward<T: Tape<E, D>>(&self, x: Batch<OUT, E, D, T>) -> Result<Batch<1, E, D, T>, D::Err> {
-        let leaky = LeakyReLU(scalar::<E>(SLOPE));
-        let hidden = leaky.try_forward(self.first.try_forward(x)?)?;
-        let hidden = leaky.try_forward(self.second.try_forward(hidden)?)?;
-        self.output.try_forward(hidden)
+        self.with(x, Want::All, Want::All)
+    }
+
+    /// The same for D's own step, whose pictures are data: no gradient for them.
+    ///
+    /// # Errors
+    /// The device's error.
+    pub fn forward_learning<T: Tape<E, D>>(&self, x: Batch<OUT, E, D, T>) -> Result<Batch<1, E, D, T>, D::Err> {
+        self.with(x, Want::Weights, Want::All)
+    }
+
+    /// The same for G's step, which only passes through: no gradient for the weights.
+    ///
+    /// # Errors
+    /// The device's error.
+    pub fn forward_frozen<T: Tape<E, D>>(&self, x: Batch<OUT, E, D, T>) -> Result<Batch<1, E, D, T>, D::Err> {
+        self.with(x, Want::Input, Want::Input)
+    }
+
+    fn with<T: Tape<E, D>>(
+        &self,
+        x: Batch<OUT, E, D, T>,
+        first: Want,
+        rest: Want,
+    ) -> Result<Batch<1, E, D, T>, D::Err> {
+        let hidden = D::dense(x, &self.first, LEAKY, first)?;
+        let hidden = D::dense(hidden, &self.second, LEAKY, rest)?;
+        D::dense(hidden, &self.output, Activation::Identity, rest)
     }
 }

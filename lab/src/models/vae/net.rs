@@ -1,5 +1,4 @@
 use dfdx::{
-    nn::Module,
     shapes::Rank1,
     tensor::{Gradients, Merge, NoneTape, OwnedTape, Storage, Tape, Tensor, Trace, WithEmptyTape},
     tensor_ops::{Device, SumTo, TryAdd, TryMul},
@@ -9,6 +8,7 @@ use super::Likelihood;
 use crate::{
     loss::{self, Batch, Loss, scalar},
     nn::{Linear, Real, collection},
+    ops::{Activation, LabDevice, Want},
 };
 
 /// `IN -> HIDDEN -> (mean, log variance)` of q(z|x).
@@ -45,12 +45,13 @@ pub struct Vae<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: dfd
 }
 collection!(Vae<IN, HIDDEN, LATENT> { encoder, decoder });
 
+const RELU: Activation = Activation::Leaky(0.0);
 /// Log variances are held in this range: beyond it exp() would end the training by an overflow.
 const LOG_VAR: (f64, f64) = (-12.0, 12.0);
 /// Lowest log variance of a column: keeps a constant column from promising infinite likelihood.
 const NOISE: (f64, f64) = (-8.0, 8.0);
 
-impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: Device<E>>
+impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: LabDevice<E>>
     Encoder<IN, HIDDEN, LATENT, E, D>
 {
     /// Mean and log variance of q(z|x); the tape goes with the mean, what the log variance adds lies on a tape of its own.
@@ -62,13 +63,15 @@ impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: Devi
         &self,
         x: Batch<IN, E, D, T>,
     ) -> Result<(Batch<LATENT, E, D, T>, Batch<LATENT, E, D, T>), D::Err> {
-        let hidden = self.hidden.try_forward(x)?.try_relu()?;
-        let log_var = self.log_var.try_forward(hidden.with_empty_tape())?.try_clamp(LOG_VAR.0, LOG_VAR.1)?;
-        Ok((self.mean.try_forward(hidden)?, log_var))
+        // x is data: its gradient is not needed.
+        let hidden = D::dense(x, &self.hidden, RELU, Want::Weights)?;
+        let log_var = D::dense(hidden.with_empty_tape(), &self.log_var, Activation::Identity, Want::All)?
+            .try_clamp(LOG_VAR.0, LOG_VAR.1)?;
+        Ok((D::dense(hidden, &self.mean, Activation::Identity, Want::All)?, log_var))
     }
 }
 
-impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: Device<E>>
+impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: LabDevice<E>>
     Decoder<IN, HIDDEN, LATENT, E, D>
 {
     /// The decoder's output for latent vectors: means, or logits.
@@ -76,7 +79,7 @@ impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: Devi
     /// # Errors
     /// The device's error.
     pub fn forward<T: Tape<E, D>>(&self, z: Batch<LATENT, E, D, T>) -> Result<Batch<IN, E, D, T>, D::Err> {
-        self.output.try_forward(self.hidden.try_forward(z)?.try_relu()?)
+        D::dense(D::dense(z, &self.hidden, RELU, Want::All)?, &self.output, Activation::Identity, Want::All)
     }
 
     /// Log variance of each column under a Gaussian likelihood.
@@ -91,7 +94,9 @@ impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: Devi
     }
 }
 
-impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: Device<E>> Vae<IN, HIDDEN, LATENT, E, D> {
+impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: LabDevice<E>>
+    Vae<IN, HIDDEN, LATENT, E, D>
+{
     /// The two parts of −ELBO on tapes: −log p(x|z) for z = mean + exp(log_var / 2) `noise`, and KL(q(z|x) || N(0, I)); each
     /// summed over columns and averaged over rows.
     ///
@@ -127,7 +132,7 @@ impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: Devi
     }
 }
 
-fn rowwise<const N: usize, E: Real, D: Device<E>>(terms: Batch<N, E, D, NoneTape>) -> Result<Vec<E>, D::Err> {
+fn rowwise<const N: usize, E: Real, D: LabDevice<E>>(terms: Batch<N, E, D, NoneTape>) -> Result<Vec<E>, D::Err> {
     Ok(terms.try_sum::<(usize,), _>()?.as_vec())
 }
 

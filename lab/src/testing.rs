@@ -1,0 +1,119 @@
+//! For tests: a model's parameters as plain numbers, and gradients against central differences.
+
+use dfdx::{
+    nn::tensor_collection::{
+        RecursiveWalker, TensorCollection, TensorOptions, TensorVisitor, ViewTensorMut, ViewTensorName,
+    },
+    shapes::{Dtype, Shape},
+    tensor::{Cpu, CpuError, Gradients, Tensor},
+    tensor_ops::Device,
+};
+
+/// Shows each parameter's name and values to `f` and writes back what it leaves.
+pub(crate) fn edit<E: Dtype, M: TensorCollection<E, Cpu>>(model: &mut M, f: impl FnMut(&str, &mut Vec<E>))
+where
+    Cpu: Device<E>,
+{
+    M::iter_tensors(&mut RecursiveWalker { m: (model, String::new()), f: &mut Edit(f, std::marker::PhantomData) })
+        .map(drop)
+        .unwrap_or_default();
+}
+
+struct Edit<F, E>(F, std::marker::PhantomData<E>);
+
+impl<E: Dtype, D: Device<E>, F: FnMut(&str, &mut Vec<E>)> TensorVisitor<E, D> for Edit<F, E> {
+    type Viewer = (ViewTensorMut, ViewTensorName);
+    type Err = D::Err;
+    type E2 = E;
+    type D2 = D;
+
+    fn visit<S: Shape>(
+        &mut self,
+        _: TensorOptions<S, E, D>,
+        (tensor, name): (&mut Tensor<S, E, D>, String),
+    ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
+        let mut values = tensor.as_vec();
+        self.0(&name, &mut values);
+        tensor.copy_from(&values);
+        Ok(None)
+    }
+}
+
+/// Names and values of all parameters.
+pub(crate) fn snapshot<M: TensorCollection<f32, Cpu> + Clone>(model: &M) -> Vec<(String, Vec<f32>)> {
+    let mut all = Vec::new();
+    edit(&mut model.clone(), |name, values: &mut Vec<f32>| all.push((name.to_owned(), values.clone())));
+    all
+}
+
+/// Names and gradients of all trainable parameters.
+pub(crate) fn gradients<E: Dtype, M: TensorCollection<E, Cpu>>(
+    model: &mut M,
+    grads: &mut Gradients<E, Cpu>,
+) -> Vec<(String, Vec<E>)>
+where
+    Cpu: Device<E> + dfdx::tensor::HasErr<Err = CpuError>,
+{
+    let mut read = Read { grads, all: Vec::new() };
+    M::iter_tensors(&mut RecursiveWalker { m: (model, String::new()), f: &mut read }).map(drop).unwrap_or_default();
+    read.all
+}
+
+struct Read<'a, E: Dtype, D: Device<E>> {
+    grads: &'a mut Gradients<E, D>,
+    all: Vec<(String, Vec<E>)>,
+}
+
+impl<E: Dtype, D: Device<E>> TensorVisitor<E, D> for Read<'_, E, D> {
+    type Viewer = (ViewTensorMut, ViewTensorName);
+    type Err = D::Err;
+    type E2 = E;
+    type D2 = D;
+
+    fn visit<S: Shape>(
+        &mut self,
+        options: TensorOptions<S, E, D>,
+        (tensor, name): (&mut Tensor<S, E, D>, String),
+    ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
+        if options.do_gradient_update {
+            self.grads.try_alloc_for(tensor)?;
+            self.all.push((name, self.grads.get(tensor).as_vec()));
+        }
+        Ok(None)
+    }
+}
+
+/// Compares the gradients of every parameter (up to `each` elements of it) with central differences of `loss` in `f64`.
+pub(crate) fn check_gradients<M: TensorCollection<f64, Cpu>>(
+    model: &mut M,
+    mut grads: Gradients<f64, Cpu>,
+    each: usize,
+    mut loss: impl FnMut(&mut M) -> f64,
+) {
+    let analytic = gradients(model, &mut grads);
+    let e = 1e-5;
+    for (name, analytic) in &analytic {
+        assert!(analytic.iter().any(|g| *g != 0.0), "{name} receives no gradient");
+        for k in 0..analytic.len().min(each) {
+            let k = k * analytic.len() / analytic.len().min(each);
+            let nudge = |model: &mut M, delta: f64| {
+                edit(model, |n, values: &mut Vec<f64>| {
+                    if n == name {
+                        values[k] += delta;
+                    }
+                });
+            };
+            nudge(model, e);
+            let up = loss(model);
+            nudge(model, -2.0 * e);
+            let down = loss(model);
+            nudge(model, e);
+            let numeric = (up - down) / (2.0 * e);
+            assert!(
+                (analytic[k] - numeric).abs() < 1e-6 * (1.0 + numeric.abs()),
+                "{name}[{k}]: {} {numeric}",
+                analytic[k]
+            );
+        }
+    }
+}
