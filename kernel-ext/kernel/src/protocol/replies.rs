@@ -78,9 +78,16 @@ pub(super) fn error_reply(error: &CellError, count: u64) -> Value {
 /// Byte offsets become character offsets.
 pub(super) fn completion_reply(request: &Message, completion: &Completion) -> Value {
     let code = request.text("code");
+    // Names without the brackets of a call, as other kernels answer; front ends insert them as they are.
+    let mut matches: Vec<&str> = Vec::new();
+    for name in completion.matches.iter().map(|text| text.trim_end_matches(['(', ')'])) {
+        if !name.is_empty() && !matches.contains(&name) {
+            matches.push(name);
+        }
+    }
     json!({
         "status": "ok",
-        "matches": completion.matches,
+        "matches": matches,
         "cursor_start": char_offset(code, completion.start),
         "cursor_end": char_offset(code, completion.end),
         "metadata": {},
@@ -92,5 +99,20 @@ pub(super) fn inspection_reply(found: Option<&Bundle>) -> Value {
     match found {
         Some(Bundle { data, metadata }) => json!({"status": "ok", "found": true, "data": data, "metadata": metadata}),
         None => not_found(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn completions_are_names_and_offsets_are_characters() {
+        let content = json!({"code": "é.le"}).as_object().cloned().unwrap_or_default();
+        let matches = ["len()", "len", "left(", "lead!("].map(String::from).to_vec();
+        let request = Message { content, ..Message::default() };
+        let reply = completion_reply(&request, &Completion { matches, start: 3, end: 5 });
+        assert_eq!(reply["matches"], json!(["len", "left", "lead!"]));
+        assert_eq!((&reply["cursor_start"], &reply["cursor_end"]), (&json!(2), &json!(4)));
     }
 }
