@@ -180,14 +180,47 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     std::fs::write(folder.join("all.html"), page)?;
 
-    let mut watcher = display::live("Live");
-    let start = std::time::Instant::now();
-    watcher.on(&Event::Started { task: "fit", total: Some(200_000), unit: "step" });
-    for step in 0..200_000_u32 {
-        watcher.on(&Event::Scalar { series: "loss", step: f64::from(step), value: 1.0 / f64::from(step + 1) });
-        watcher.on(&Event::Progress { done: u64::from(step) + 1 });
-    }
-    println!("400 000 events: {:.1?}", start.elapsed());
-    watcher.on(&Event::Finished);
+    live(&joints());
     Ok(())
+}
+
+fn joints() -> Vec<Picture> {
+    (0..16).map(joint).collect()
+}
+
+/// Two seconds of training; under a kernel every frame goes to standard output.
+fn live(pictures: &[Picture]) {
+    let begin = std::time::Instant::now();
+    let mut inside = std::time::Duration::ZERO;
+    let mut steps = 0_u32;
+    let mut watcher = display::live("Dense VAE on sensor windows");
+    watcher.on(&Event::Started { task: "fit", total: Some(40), unit: "epoch" });
+    while begin.elapsed().as_secs_f64() < 2.0 {
+        // A step of training takes a while.
+        std::thread::sleep(std::time::Duration::from_micros(500));
+        let start = std::time::Instant::now();
+        let epoch = f64::from(steps) / 100.0;
+        watcher.on(&Event::Scalar {
+            series: "loss",
+            step: epoch,
+            value: (-epoch / 5.0).exp() + 0.1 * noise(steps as usize) + 0.3,
+        });
+        if steps % 100 == 99 {
+            watcher.on(&Event::Scalar { series: "val", step: epoch, value: (-epoch / 5.5).exp() + 0.4 });
+            watcher.on(&Event::Progress { done: u64::from(steps) / 100 + 1 });
+            let images: Vec<_> = pictures
+                .iter()
+                .map(|p| lathe_events::Image { width: 28, height: 28, channels: 1, pixels: &p.pixels })
+                .collect();
+            watcher.on(&Event::Images { name: "drawn from fixed noise", images: &images });
+        }
+        inside += start.elapsed();
+        steps += 1;
+    }
+    let share = 100.0 * inside.as_secs_f64() / begin.elapsed().as_secs_f64();
+    eprintln!(
+        "{steps} steps of training: {share:.2} % of the time went to the watcher, {:.1?} an event",
+        inside / steps
+    );
+    watcher.on(&Event::Finished);
 }

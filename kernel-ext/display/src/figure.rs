@@ -148,7 +148,7 @@ impl Figure {
 
     /// The space that the footer takes.
     fn footer_height(&self) -> f64 {
-        if self.footer.is_some() { 26.0 } else { 0.0 }
+        if self.footer.is_some() { 32.0 } else { 0.0 }
     }
 
     /// Width and height; a grid's follow its content, title and footer come on top.

@@ -80,21 +80,18 @@ impl Scale {
     }
 }
 
-/// The round step (1, 2 or 5 times a power of ten) that cuts `span` into at most `wanted` parts.
+/// The round step (1, 2 or 5 times a power of ten) that cuts `span` into about `wanted` parts.
 fn round_step(span: f64, wanted: usize) -> f64 {
     let rough = span / wanted.max(1) as f64;
     let power = 10f64.powf(rough.log10().floor());
     let lead = rough / power;
-    power
-        * if lead <= 1.0 {
-            1.0
-        } else if lead <= 2.0 {
-            2.0
-        } else if lead <= 5.0 {
-            5.0
-        } else {
-            10.0
-        }
+    let round = match lead {
+        _ if lead <= 1.4 => 1.0,
+        _ if lead <= 2.8 => 2.0,
+        _ if lead <= 7.0 => 5.0,
+        _ => 10.0,
+    };
+    power * round
 }
 
 fn linear_ticks(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {

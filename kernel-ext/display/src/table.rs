@@ -94,17 +94,17 @@ impl<'a> Table<'a> {
     /// The table as HTML; names and strings are escaped.
     pub fn html(&self) -> String {
         let (rows, columns) = self.cells();
-        let mut html = String::from("<table class=\"dataframe\">\n");
+        let mut html = String::from("<table class=\"dataframe\" style=\"border-collapse:collapse\">\n");
         let _ = writeln!(
             html,
-            "<caption style=\"caption-side:top;text-align:left\">{}</caption>\n<thead>\n<tr>",
+            "<caption style=\"caption-side:top;text-align:left;white-space:nowrap\">{}</caption>\n<thead>\n<tr>",
             escape(&self.heading())
         );
         for column in &columns {
             let _ = match column {
                 Some((column, _)) => write!(
                     html,
-                    "<th scope=\"col\" style=\"text-align:{}\">{}<br><span style=\"font-weight:normal;opacity:.7\">{}</span></th>",
+                    "<th scope=\"col\" style=\"text-align:{};padding:2px 10px\">{}<br><span style=\"font-weight:normal;opacity:.7\">{}</span></th>",
                     align(column.dtype()),
                     escape(column.name()),
                     escape(&column.dtype().to_string())
@@ -122,7 +122,11 @@ impl<'a> Table<'a> {
                             Cell::Value(text) => (escape(text), ""),
                             Cell::Null => (String::from("null"), ";opacity:.55;font-style:italic"),
                         };
-                        write!(html, "<td style=\"text-align:{}{faint}\">{text}</td>", align(column.dtype()))
+                        write!(
+                            html,
+                            "<td style=\"text-align:{};padding:2px 10px{faint}\">{text}</td>",
+                            align(column.dtype())
+                        )
                     }
                     _ => write!(html, "<td style=\"text-align:center\">…</td>"),
                 };

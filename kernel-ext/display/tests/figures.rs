@@ -166,8 +166,8 @@ fn tables_align_numbers_show_nulls_and_leave_out_the_middle() -> Tested {
     assert!(html.contains("<caption") && html.contains("1,200 rows × 3 columns, 1 null<"), "{html}");
     assert_eq!(html.matches("scope=\"col\"").count(), 3);
     assert_eq!(html.matches("<tr>").count(), 12);
-    assert!(html.contains("text-align:right;opacity:.55;font-style:italic\">null</td>"));
-    assert!(html.contains("<td style=\"text-align:left\">&lt;b&gt;</td>"));
+    assert!(html.contains("text-align:right;padding:2px 10px;opacity:.55;font-style:italic\">null</td>"));
+    assert!(html.contains("<td style=\"text-align:left;padding:2px 10px\">&lt;b&gt;</td>"));
     let text = table.text();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[2], " i32      f64  str");

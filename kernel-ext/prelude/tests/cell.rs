@@ -2,7 +2,7 @@
 
 use lathe_prelude::prelude::*;
 
-type Tested = std::result::Result<(), Box<dyn std::error::Error>>;
+type Tested = Result<(), Box<dyn std::error::Error>>;
 
 #[test]
 fn frames_without_imports() -> Tested {
