@@ -17,10 +17,10 @@ use rand_distr::{Distribution, StandardNormal};
 ///
 /// ```
 /// use rand::Rng;
-/// let a: u64 = lab::rng::keyed(1, "order", 0).r#gen();
-/// assert_eq!(a, lab::rng::keyed(1, "order", 0).r#gen());
-/// assert_ne!(a, lab::rng::keyed(1, "order", 1).r#gen());
-/// assert_ne!(a, lab::rng::keyed(1, "noise", 0).r#gen());
+/// let draw = |seed, stream, step| lab::rng::keyed(seed, stream, step).r#gen::<u64>();
+/// assert_eq!(draw(1, "order", 0), draw(1, "order", 0));
+/// assert_ne!(draw(1, "order", 0), draw(1, "order", 1));
+/// assert_ne!(draw(1, "order", 0), draw(1, "noise", 0));
 /// ```
 pub fn keyed(seed: u64, stream: &str, step: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
