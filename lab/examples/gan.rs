@@ -22,7 +22,7 @@ impl Watcher for Terminal {
     fn on(&mut self, event: &Event<'_>) {
         if let Event::Images { images, .. } = event {
             self.epoch += 1;
-            if self.epoch == 1 || self.epoch % 10 == 0 {
+            if self.epoch == 1 || self.epoch.is_multiple_of(10) {
                 println!("epoch {}:\n{}", self.epoch, text(&images[..3]));
             }
         }
@@ -32,7 +32,9 @@ impl Watcher for Terminal {
 fn text(images: &[Image<'_>]) -> String {
     let shade = |p: f32| b" .:-=+*#%@"[(p * 9.99) as usize % 10] as char;
     let line = |y: usize| {
-        let row = |image: &Image<'_>| image.pixels[y * SIDE..(y + 1) * SIDE].iter().flat_map(|p| [shade(*p); 2]).collect::<String>();
+        let row = |image: &Image<'_>| {
+            image.pixels[y * SIDE..(y + 1) * SIDE].iter().flat_map(|p| [shade(*p); 2]).collect::<String>()
+        };
         images.iter().map(row).collect::<Vec<_>>().join("   ")
     };
     (0..SIDE).map(line).collect::<Vec<_>>().join("\n")

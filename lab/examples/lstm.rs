@@ -54,7 +54,10 @@ fn main() -> Result<()> {
     // A straight line through (last current, hours left), fitted by least squares on the training windows.
     let last = |x: &Windows<WINDOW, 2>| x.as_vec().chunks(2 * WINDOW).map(|w| w[2 * WINDOW - 2]).collect::<Vec<_>>();
     let (inputs, centre) = (last(&x), last(&x).iter().sum::<f32>() / y.len() as f32);
-    let (above, below) = inputs.iter().zip(&y).fold((0.0, 0.0), |(a, b), (x, y)| (a + (x - centre) * (y - mean), b + (x - centre).powi(2)));
+    let (above, below) = inputs
+        .iter()
+        .zip(&y)
+        .fold((0.0, 0.0), |(a, b), (x, y)| (a + (x - centre) * (y - mean), b + (x - centre).powi(2)));
     let line: Vec<f32> = last(&test).iter().map(|x| mean + above / below * (x - centre)).collect();
     println!(
         "RMSE in hours: LSTM {:.1}, last value {:.1}, mean {:.1}",

@@ -45,13 +45,15 @@ fn windows(n: usize, faulty: bool, seed: u64) -> Result<Rows<32>> {
 fn main() -> Result<()> {
     let train = windows(2_000, false, 1)?;
     let (normal, faulty) = (windows(300, false, 2)?, windows(300, true, 2)?);
-    let mut vae = DenseVae::<32, 64, 4>::new(VaeConfig { epochs: 30, batch: 64, learning_rate: 2e-3, ..VaeConfig::default() })?;
+    let mut vae =
+        DenseVae::<32, 64, 4>::new(VaeConfig { epochs: 30, batch: 64, learning_rate: 2e-3, ..VaeConfig::default() })?;
     vae.fit(&train, &mut Lines)?;
 
     let labels: Vec<bool> = (0..600).map(|i| i >= 300).collect();
     let ours: Vec<f32> = vae.score(&normal)?.into_iter().chain(vae.score(&faulty)?).collect();
     // The trivial score: how far a window is from the mean window, which is about zero.
-    let energy = |rows: &Rows<32>| rows.as_vec().chunks(32).map(|w| w.iter().map(|x| x * x).sum::<f32>()).collect::<Vec<_>>();
+    let energy =
+        |rows: &Rows<32>| rows.as_vec().chunks(32).map(|w| w.iter().map(|x| x * x).sum::<f32>()).collect::<Vec<_>>();
     let trivial: Vec<f32> = energy(&normal).into_iter().chain(energy(&faulty)).collect();
     println!("AUROC: VAE {:.2}, distance from the mean {:.2}", auroc(&ours, &labels)?, auroc(&trivial, &labels)?);
     Ok(())

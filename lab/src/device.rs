@@ -54,7 +54,7 @@ pub fn column(values: Vec<f32>) -> Result<Column> {
 }
 
 fn whole(len: usize, width: usize, what: &str) -> Result<usize> {
-    if width == 0 || len % width != 0 {
+    if width == 0 || !len.is_multiple_of(width) {
         return Err(Error::Length {
             what: format!("{what} of {width}, left over"),
             got: len % width.max(1),

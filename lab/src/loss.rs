@@ -63,13 +63,10 @@ pub(crate) fn kl_terms<const N: usize, E: Dtype, D: Device<E>, T: Tape<E, D> + M
 ///
 /// # Errors
 /// The device's error.
-pub fn bce_with_logits<const N: usize, E: Dtype, D: Device<E>, T: Tape<E, D>>(
+pub fn bce_with_logits<const N: usize, E: Dtype, D: Device<E>, T: Tape<E, D> + Merge<NoneTape>>(
     logits: Batch<N, E, D, T>,
     targets: Batch<N, E, D>,
-) -> Result<Loss<E, D, T>, D::Err>
-where
-    T: Merge<NoneTape>,
-{
+) -> Result<Loss<E, D, T>, D::Err> {
     row_mean(logits.try_bce_with_logits(targets)?)
 }
 

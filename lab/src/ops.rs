@@ -47,7 +47,7 @@ pub trait LabDevice<E: Dtype>: Device<E> {
         weight_input: &Tensor<Rank3<4, H, I>, E, Self>,
         weight_hidden: &Tensor<Rank3<4, H, H>, E, Self>,
         bias: &Tensor<Rank2<4, H>, E, Self>,
-    ) -> Result<Tensor<(usize, Const<H>), E, Self, T>, Self::Err>;
+    ) -> Result<Batch<H, E, Self, T>, Self::Err>;
 }
 
 /// dfdx's `Cpu` shows its gradient buffers as `Vec`s only where the element type is known.
@@ -94,7 +94,7 @@ macro_rules! on_cpu {
                 weight_input: &Tensor<Rank3<4, H, I>, $e, Self>,
                 weight_hidden: &Tensor<Rank3<4, H, H>, $e, Self>,
                 bias: &Tensor<Rank2<4, H>, $e, Self>,
-            ) -> Result<Tensor<(usize, Const<H>), $e, Self, T>, CpuError> {
+            ) -> Result<Batch<H, $e, Self, T>, CpuError> {
                 let (x, mut tape) = x.try_contiguous()?.split_tape();
                 let sizes = lstm::Sizes { rows: x.shape().0, steps: W, input: I, hidden: H };
                 let parts = [values(&x)?, values(weight_input)?, values(weight_hidden)?, values(bias)?];

@@ -173,7 +173,7 @@ impl<const LATENT: usize, const HIDDEN: usize, const OUT: usize> DenseGan<LATENT
             });
         }
         if let Some(width) = config.width
-            && (width == 0 || OUT % width != 0)
+            && (width == 0 || !OUT.is_multiple_of(width))
         {
             return Err(Error::Config {
                 field: "width",
