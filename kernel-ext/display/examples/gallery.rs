@@ -1,5 +1,7 @@
 //! Draws every kind of figure into a folder: `cargo run -p lathe-display --example gallery -- target/gallery`.
 
+use std::f64::consts::TAU;
+
 use display::{Figure, Picture, Table};
 use lathe_events::{Event, Watcher};
 use polars::prelude::{DataFrame, DataType, IntoColumn as _, NamedFrom as _, Series, TimeUnit, df};
@@ -24,7 +26,7 @@ fn year() -> Result<DataFrame, Box<dyn std::error::Error>> {
     let minutes: Vec<i64> = (0..525_600).map(|m| 1_735_689_600_000 + m * 60_000).collect();
     let value = |m: usize| {
         let day = m as f64 / 1440.0;
-        62.0 + 4.0 * (day / 365.0 * 6.283).sin() + 2.0 * (day * 6.283).sin() + 0.6 * noise(m)
+        62.0 + 4.0 * (day / 365.0 * TAU).sin() + 2.0 * (day * TAU).sin() + 0.6 * noise(m)
     };
     let temperature: Vec<Option<f64>> = (0..525_600)
         .map(|m| {

@@ -121,10 +121,8 @@ impl Axes {
                 Mark::Vertical { label, .. } if !label.is_empty() => {
                     entries.push((label.clone(), mark_color(i, mark), Swatch::Dashes))
                 }
-                Mark::Band { label, .. } if !label.is_empty() => {
-                    if !entries.iter().any(|e| e.0 == *label) {
-                        entries.push((label.clone(), mark_color(i, mark).fade(0.25), Swatch::Box));
-                    }
+                Mark::Band { label, .. } if !label.is_empty() && !entries.iter().any(|e| e.0 == *label) => {
+                    entries.push((label.clone(), mark_color(i, mark).fade(0.25), Swatch::Box));
                 }
                 _ => {}
             }

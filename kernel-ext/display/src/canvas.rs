@@ -127,14 +127,7 @@ impl Canvas {
     pub(crate) fn text(&mut self, text: &str, (x, y): (f64, f64), style: Type) {
         let Type { em, bold, upward, anchor, color } = style;
         match &mut self.surface {
-            Surface::Svg(svg) => {
-                let anchor = match anchor {
-                    Anchor::Start => "start",
-                    Anchor::Middle => "middle",
-                    Anchor::End => "end",
-                };
-                svg.text(text, (x, y), em, bold, upward, anchor, color);
-            }
+            Surface::Svg(svg) => svg.text(text, (x, y), style),
             Surface::Pixels(raster, s) => {
                 let back = match anchor {
                     Anchor::Start => 0.0,

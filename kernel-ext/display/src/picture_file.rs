@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_photograph_is_not_reduced() {
         let pixels: Vec<u8> = (0..10_000_u32)
-            .flat_map(|i| [(i * 7919 >> 3) as u8, (i * 104_729 >> 5) as u8, (i * 31 >> 1) as u8, 255])
+            .flat_map(|i| [((i * 7919) >> 3) as u8, ((i * 104_729) >> 5) as u8, ((i * 31) >> 1) as u8, 255])
             .collect();
         assert_eq!(image::load_from_memory(&encode_drawing(&pixels, 100, 100)).unwrap().to_rgba8().as_raw(), &pixels);
     }

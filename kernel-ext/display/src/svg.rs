@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::canvas::{Anchor, Type};
 use crate::color::Color;
 use crate::font::FAMILY;
 
@@ -125,26 +126,20 @@ impl Svg {
         );
     }
 
-    pub(crate) fn text(
-        &mut self,
-        text: &str,
-        (x, y): (f64, f64),
-        em: f64,
-        bold: bool,
-        upward: bool,
-        anchor: &str,
-        color: Color,
-    ) {
-        let weight = if bold { " font-weight=\"600\"" } else { "" };
-        let anchor = if anchor == "start" { String::new() } else { format!(" text-anchor=\"{anchor}\"") };
-        let turn = if upward { format!(" transform=\"rotate(-90 {} {})\"", short(x), short(y)) } else { String::new() };
+    pub(crate) fn text(&mut self, text: &str, (x, y): (f64, f64), style: Type) {
+        let (x, y) = (short(x), short(y));
+        let weight = if style.bold { " font-weight=\"600\"" } else { "" };
+        let anchor = match style.anchor {
+            Anchor::Start => "",
+            Anchor::Middle => " text-anchor=\"middle\"",
+            Anchor::End => " text-anchor=\"end\"",
+        };
+        let turn = if style.upward { format!(" transform=\"rotate(-90 {x} {y})\"") } else { String::new() };
         let _ = writeln!(
             self.body,
-            "<text x=\"{}\" y=\"{}\" font-size=\"{}\"{weight}{anchor}{turn} fill=\"{}\">{}</text>",
-            short(x),
-            short(y),
-            short(em),
-            color.css(),
+            "<text x=\"{x}\" y=\"{y}\" font-size=\"{}\"{weight}{anchor}{turn} fill=\"{}\">{}</text>",
+            short(style.em),
+            style.color.css(),
             escape(text)
         );
     }

@@ -78,7 +78,7 @@ impl<'a> Table<'a> {
     }
 
     /// The columns with their formatted cells, as far as they are shown.
-    fn cells(&self) -> (Vec<Option<usize>>, Vec<Option<(&'a Column, Vec<Cell>)>>) {
+    fn cells(&self) -> (Vec<Option<usize>>, Vec<Shown<'a>>) {
         let rows = Self::outer(self.df.height(), self.rows);
         let columns = Self::outer(self.df.columns().len(), self.columns);
         let cells = columns
@@ -182,6 +182,9 @@ impl Rich for Table<'_> {
     }
 }
 
+/// A column with its formatted cells, or `None` for those that are left out.
+type Shown<'a> = Option<(&'a Column, Vec<Cell>)>;
+
 enum Cell {
     Value(String),
     Null,
@@ -274,7 +277,7 @@ fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(c);
