@@ -26,7 +26,7 @@ impl Figure {
     /// Dashed vertical lines at the values of a column, which may be times.
     ///
     /// # Errors
-    /// As [`lines`].
+    /// As [`lines`](crate::lines).
     pub fn events_from(self, df: &DataFrame, column: &str, label: impl Into<String>) -> Result<Self, FigureError> {
         let xs = columns::values(df, column)?.0;
         Ok(self.events(&xs, label))
