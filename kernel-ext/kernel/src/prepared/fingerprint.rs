@@ -1,9 +1,9 @@
 //! Which toolchain, which sources: the name of a prepared folder.
 
 use super::{PrepareError, at};
+use crate::engine::original_env;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Changes when the layout of a prepared folder or the way it is compiled changes.
 const FORMAT: &str = "4";
@@ -120,7 +120,8 @@ fn sources_below(dir: &Path, all: bool, found: &mut Vec<PathBuf>) -> Result<(), 
 /// What a tool prints.
 pub(super) fn ask(dir: &Path, program: &Path, args: &[&str]) -> Result<String, PrepareError> {
     let fail = |reason: String| PrepareError::Toolchain { program: program.display().to_string(), reason };
-    let output = Command::new(program).args(args).current_dir(dir).output().map_err(|e| fail(e.to_string()))?;
+    let output =
+        original_env::command(program).args(args).current_dir(dir).output().map_err(|e| fail(e.to_string()))?;
     if !output.status.success() {
         return Err(fail(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }
