@@ -25,10 +25,10 @@ pub mod prelude {
 
     // Showing.
     pub use display::{
-        Bundle, CellValue, Figure, FigureError, Handle, LiveCurves, Picture, Rich, Table, bars, bars_xy, check,
-        clear_output, confusion_matrix, display_as, display_live, heatmap, histogram, histogram_xy, html, image_grid,
-        json, latex, lines, lines_xy, live, markdown, number, pictures, plot, progress, quick, scatter, scatter_groups,
-        scatter_xy, show, svg, text, update, vega_lite,
+        Bundle, CellValue, Figure, FigureError, Handle, LiveCurves, Picture, Progress, Rich, Table, bars, bars_xy,
+        check, clear_output, confusion_matrix, display_as, display_live, heatmap, histogram, histogram_xy, html,
+        image_grid, json, latex, lines, lines_xy, live, markdown, number, pictures, plot, progress, quick, scatter,
+        scatter_groups, scatter_xy, show, svg, text, update, vega_lite,
     };
     pub use events::{Event, Silent, Watcher};
 
