@@ -9,6 +9,9 @@ use std::path::Path;
 /// Metadata of cells and notebook need no care: they are generated anew.
 pub(crate) fn volatile(notebook: &mut Notebook, root: &Path) {
     let places = Places::new(root);
+    for cell in &mut notebook.cells {
+        order_streams(&mut cell.outputs);
+    }
     for output in notebook.cells.iter_mut().flat_map(|cell| &mut cell.outputs) {
         match output {
             Output::Stream { text, .. } => places.clean(text),
@@ -26,11 +29,57 @@ pub(crate) fn volatile(notebook: &mut Notebook, root: &Path) {
     }
 }
 
+/// Which of the two streams came first is a race: in a run of printed text, stdout comes first.
+fn order_streams(outputs: &mut Vec<Output>) {
+    let mut ordered: Vec<Output> = Vec::new();
+    let mut run: [Option<Output>; 2] = [None, None];
+    for output in outputs.drain(..) {
+        let Output::Stream { name, text } = output else {
+            ordered.extend(run.iter_mut().filter_map(Option::take));
+            ordered.push(output);
+            continue;
+        };
+        match &mut run[usize::from(name == "stderr")] {
+            Some(Output::Stream { text: before, .. }) => before.push_str(&text),
+            empty => *empty = Some(Output::Stream { name, text }),
+        }
+    }
+    ordered.extend(run.iter_mut().filter_map(Option::take));
+    *outputs = ordered;
+}
+
+/// A progress line says how fast this machine was: `step 20/20 · 49.2/s · took 0.4 s, loss 0.2` becomes `step 20/20, loss 0.2`.
+fn timing(text: &mut String) {
+    if !text.contains(" · took ") {
+        return;
+    }
+    let line = |line: &str| {
+        let mut pieces = line.split(" · ");
+        let mut kept = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            let (first, rest) = piece.split_once(", ").map_or((piece, None), |(first, rest)| (first, Some(rest)));
+            let speed =
+                first.starts_with(|c: char| c.is_ascii_digit()) && (first.ends_with("/s") || first.contains(" per "));
+            if !speed && !first.starts_with("took ") {
+                kept.push_str(" · ");
+                kept.push_str(first);
+            }
+            if let Some(rest) = rest {
+                kept.push_str(", ");
+                kept.push_str(rest);
+            }
+        }
+        kept
+    };
+    *text = text.split('\n').map(line).collect::<Vec<_>>().join("\n");
+}
+
 fn texts(data: &mut Map<String, Value>, places: &Places) {
     for (mime, value) in data.iter_mut() {
         if let Value::String(text) = value
             && mime.starts_with("text/")
         {
+            timing(text);
             places.clean(text);
         }
     }
@@ -103,6 +152,27 @@ fn after(text: &str, mark: &str, with: &str, length: impl Fn(&str) -> usize) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn streams_have_one_order_and_progress_lines_no_times() {
+        let stream = |name: &str, text: &str| Output::Stream { name: name.into(), text: text.into() };
+        let picture = Output::Other(Value::Null);
+        let mut outputs = vec![
+            stream("stderr", "e"),
+            stream("stdout", "a"),
+            stream("stderr", "f"),
+            picture.clone(),
+            stream("stderr", "g"),
+        ];
+        order_streams(&mut outputs);
+        assert_eq!(outputs, [stream("stdout", "a"), stream("stderr", "ef"), picture, stream("stderr", "g")]);
+        let mut line = String::from("fit: epoch 40/40 · 5.0 s per epoch · took 3 min 20 s, loss 0.2\nnext · 3 bars");
+        timing(&mut line);
+        assert_eq!(line, "fit: epoch 40/40, loss 0.2\nnext · 3 bars");
+        let mut html = String::from("<progress></progress> progress: step 20/20 · 49.2/s · took 0.4 s");
+        timing(&mut html);
+        assert_eq!(html, "<progress></progress> progress: step 20/20");
+    }
 
     #[test]
     fn machine_specific_words_go_and_numbers_stay() {
