@@ -251,13 +251,13 @@ impl<const LEN: usize, const CH: usize> SensorWindows<LEN, CH> {
         dev.try_tensor_from_vec(self.values.clone(), shape).map_err(|e| self.refused(e))
     }
 
-    /// Remaining life of each window in hours, capped.
+    /// Remaining life of each window in hours, capped: one number a window, as `lab`'s regressors take their targets.
     ///
     /// # Errors
     /// [`PlantError::Tensor`].
-    pub fn rul(&self, dev: &Cpu) -> Result<Tensor<(usize, Const<1>), f32, Cpu>, PlantError> {
+    pub fn rul(&self, dev: &Cpu) -> Result<Tensor<(usize,), f32, Cpu>, PlantError> {
         let hours = self.rows.iter().map(|row| row.rul_hours).collect();
-        dev.try_tensor_from_vec(hours, (self.len(), Const::<1>)).map_err(|e| self.refused(e))
+        dev.try_tensor_from_vec(hours, (self.len(),)).map_err(|e| self.refused(e))
     }
 
     fn refused(&self, error: CpuError) -> PlantError {
