@@ -193,6 +193,20 @@ fn a_compile_error_has_its_code_and_its_place() {
 }
 
 #[test]
+fn a_shape_that_does_not_fit_is_explained_at_the_call() {
+    with_engine(|engine| {
+        let code = "let narrow = lab_windows();\nlet wrong: Tensor<(usize, Const<100>), f32, Cpu> = narrow.flat(&Cpu::default())?;";
+        let setup = "fn lab_windows() -> SensorWindows<24, 4> { let plant = Plant::simulate(&PlantConfig::default()).unwrap(); \
+                     SensorWindows::cut(plant.observed(), Channel::ALL, &WindowSpec::default()).unwrap() }";
+        check(engine, setup);
+        let (_, outcome) = run(engine, code);
+        let Outcome::Error(error) = outcome else { panic!("{outcome:?}") };
+        assert!(error.ename == "E0080" && !error.evalue.contains("above error"), "{}", plain(&error));
+        assert!(plain(&error).contains("cell:2:52"), "{}", plain(&error));
+    });
+}
+
+#[test]
 fn cells_with_only_an_impl_can_run_again() {
     with_engine(|engine| {
         check(engine, "struct Again; ");

@@ -7,6 +7,7 @@ mod child;
 mod complete;
 mod control;
 mod deps;
+mod diagnostics;
 mod locate;
 mod memory;
 pub(crate) mod original_env;

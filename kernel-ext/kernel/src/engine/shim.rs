@@ -4,14 +4,14 @@
 //! about the package are answered from what `prepare` stored. Whatever is not recognised goes to the real cargo.
 
 use super::record::{Kind, Writer};
-use super::{deps, original_env, patch};
+use super::{deps, diagnostics, original_env, patch};
 use crate::prepared::Prepared;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Names the folder of this kernel process: `bin/`, `shim.json` and one folder for each engine.
 pub(crate) const RUN_ENV: &str = "LATHE_RUN_DIR";
@@ -169,7 +169,11 @@ impl Shim {
             }
         }
         stop_if_interrupted();
-        self.exec(rustc.current_dir(folder))
+        self.restore(&mut rustc);
+        let output = rustc.current_dir(folder).stdin(Stdio::null()).output();
+        let output = output.unwrap_or_else(|error| fail(&format!("cannot run rustc: {error}")));
+        eprint!("{}", diagnostics::rewrite(&String::from_utf8_lossy(&output.stderr)));
+        std::process::exit(output.status.code().unwrap_or(1))
     }
 
     /// `--extern` arguments of the crates that the user added by `:dep`.
