@@ -60,3 +60,11 @@ pub fn notebook(number: &str) -> PathBuf {
         .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(number)))
         .unwrap_or_else(|| panic!("no notebook {number}-*.ipynb in {}", folder.display()))
 }
+
+/// The Python of the environment that `cargo lathe lab` makes; `None` where it has not been made.
+pub fn environment_python() -> Option<PathBuf> {
+    let output = Command::new(program("lathe")).arg("env").current_dir(root()).output().ok()?;
+    let folder = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    let python = folder.join("bin/python");
+    (output.status.success() && python.is_file()).then_some(python)
+}
