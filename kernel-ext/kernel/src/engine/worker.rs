@@ -3,16 +3,21 @@
 use super::record::{Kind, Writer};
 use super::{EngineError, shim};
 use crate::api::Completion;
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use evcxr::{CommandContext, CompilationError, Error, EvalContext, EvalOutputs};
 use std::collections::HashMap;
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 /// Its types are those of any first cell.
 const WARM_UP: &str = "let warm = vec![1.0_f32].iter().map(|x| x * 2.0).collect::<Vec<f32>>(); warm.le";
+
+/// After this time without a job the worker warms up.
+const IDLE: Duration = Duration::from_millis(400);
+const FOREVER: Duration = Duration::from_secs(3600);
 
 /// What the worker is asked.
 pub(super) enum Job {
@@ -58,9 +63,20 @@ pub(super) fn start(child: Command) -> Result<CommandContext, EngineError> {
 /// Works until the engine is gone.
 pub(super) fn work(mut context: CommandContext, folder: &std::path::Path, jobs: &Receiver<Job>) {
     let mut sync = Writer::open(&folder.join(shim::FIFO)).ok();
-    // rust-analyzer reads the standard library at the first question about a type; better now than in the first cell.
-    let _ = catch_unwind(AssertUnwindSafe(|| context.completions(WARM_UP, WARM_UP.len())));
-    for job in jobs {
+    let (mut loaded, mut warm) = (false, false);
+    loop {
+        let job = match jobs.recv_timeout(if loaded && !warm { IDLE } else { FOREVER }) {
+            Ok(job) => job,
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {
+                // rust-analyzer reads the standard library at the first question about a type: better while nobody waits
+                // than in the first cell.
+                if loaded && !std::mem::replace(&mut warm, true) {
+                    let _ = catch_unwind(AssertUnwindSafe(|| context.completions(WARM_UP, WARM_UP.len())));
+                }
+                continue;
+            }
+        };
         match job {
             Job::Execute { code, token, opt, done } => {
                 // When it cannot be written the cell runs with the last level.
@@ -73,6 +89,8 @@ pub(super) fn work(mut context: CommandContext, folder: &std::path::Path, jobs: 
                 }
                 // The engine may have given up on us.
                 let _ = done.send(Done { result, variables });
+                // The first cell is the prelude.
+                loaded = true;
             }
             Job::Complete { code, cursor, done } => {
                 let found = catch_unwind(AssertUnwindSafe(|| context.completions(&code, cursor)));
