@@ -5,9 +5,11 @@
 
 use dfdx::{
     shapes::{Const, Dtype, HasShape, Rank0, Rank1, Shape},
-    tensor::{Merge, NoneTape, Tape, Tensor, WithEmptyTape},
-    tensor_ops::{BroadcastTo, Device, SumTo, TryAdd, TryMul, TrySub},
+    tensor::{Merge, NoneTape, Tape, Tensor},
+    tensor_ops::{Device, TryMul},
 };
+
+use crate::ops::LabDevice;
 
 /// A batch of `N`-wide rows on tape `T`.
 pub type Batch<const N: usize, E, D, T = NoneTape> = Tensor<(usize, Const<N>), E, D, T>;
@@ -17,14 +19,6 @@ pub type Loss<E, D, T> = Tensor<Rank0, E, D, T>;
 /// A plain number in the element type.
 pub(crate) fn scalar<E: Dtype>(x: f64) -> E {
     E::from_f64(x).unwrap_or_default()
-}
-
-/// Sum over columns, mean over rows.
-fn row_mean<const N: usize, E: Dtype, D: Device<E>, T: Tape<E, D>>(
-    summands: Batch<N, E, D, T>,
-) -> Result<Loss<E, D, T>, D::Err> {
-    let rows = summands.shape().0.max(1) as f64;
-    summands.try_sum::<Rank0, _>()?.try_mul(scalar::<E>(1.0 / rows))
 }
 
 /// KL(N(mean, exp(log_var)) || N(0, 1)) = ½ Σ (mean² + exp(log_var) − 1 − log_var), mean over rows.
@@ -40,20 +34,11 @@ fn row_mean<const N: usize, E: Dtype, D: Device<E>, T: Tape<E, D>>(
 ///
 /// # Errors
 /// The device's error.
-pub fn gaussian_kl<const N: usize, E: Dtype, D: Device<E>, T: Tape<E, D> + Merge<T>>(
+pub fn gaussian_kl<const N: usize, E: Dtype, D: LabDevice<E>, T: Tape<E, D> + Merge<T>>(
     mean: Batch<N, E, D, T>,
     log_var: Batch<N, E, D, T>,
 ) -> Result<Loss<E, D, T>, D::Err> {
-    row_mean(kl_terms(mean, log_var)?)
-}
-
-/// The summands of [`gaussian_kl`], one for each row and column.
-pub(crate) fn kl_terms<const N: usize, E: Dtype, D: Device<E>, T: Tape<E, D> + Merge<T>>(
-    mean: Batch<N, E, D, T>,
-    log_var: Batch<N, E, D, T>,
-) -> Result<Batch<N, E, D, T>, D::Err> {
-    let spread = log_var.with_empty_tape().try_exp()?.try_sub(log_var)?.try_sub(E::ONE)?;
-    mean.try_square()?.try_add(spread)?.try_mul(scalar::<E>(0.5))
+    D::gaussian_kl(mean, log_var)
 }
 
 /// Binary cross-entropy of probabilities s(logits) against targets in `[0, 1]`:
@@ -63,29 +48,29 @@ pub(crate) fn kl_terms<const N: usize, E: Dtype, D: Device<E>, T: Tape<E, D> + M
 ///
 /// # Errors
 /// The device's error.
-pub fn bce_with_logits<const N: usize, E: Dtype, D: Device<E>, T: Tape<E, D> + Merge<NoneTape>>(
+pub fn bce_with_logits<const N: usize, E: Dtype, D: LabDevice<E>, T: Tape<E, D>>(
     logits: Batch<N, E, D, T>,
     targets: Batch<N, E, D>,
 ) -> Result<Loss<E, D, T>, D::Err> {
-    row_mean(logits.try_bce_with_logits(targets)?)
+    D::bce_with_logits(logits, targets)
 }
 
 /// Squared error Σ (prediction − target)², mean over rows. (Divide by the width for the usual mean over all elements.)
 ///
 /// # Errors
 /// The device's error.
-pub fn squared_error<const N: usize, E: Dtype, D: Device<E>, T: Tape<E, D> + Merge<NoneTape>>(
+pub fn squared_error<const N: usize, E: Dtype, D: LabDevice<E>, T: Tape<E, D>>(
     prediction: Batch<N, E, D, T>,
     target: Batch<N, E, D>,
 ) -> Result<Loss<E, D, T>, D::Err> {
-    row_mean(prediction.try_sub(target)?.try_square()?)
+    D::squared_error(prediction, target)
 }
 
 /// Mean squared error: the mean of (prediction − target)² over all elements.
 ///
 /// # Errors
 /// The device's error.
-pub fn mse<const N: usize, E: Dtype, D: Device<E>, T: Tape<E, D> + Merge<NoneTape>>(
+pub fn mse<const N: usize, E: Dtype, D: LabDevice<E>, T: Tape<E, D>>(
     prediction: Batch<N, E, D, T>,
     target: Batch<N, E, D>,
 ) -> Result<Loss<E, D, T>, D::Err> {
@@ -99,24 +84,12 @@ pub fn mse<const N: usize, E: Dtype, D: Device<E>, T: Tape<E, D> + Merge<NoneTap
 ///
 /// # Errors
 /// The device's error.
-pub fn gaussian_nll<const N: usize, E: Dtype, D: Device<E>, T: Tape<E, D> + Merge<T> + Merge<NoneTape>>(
+pub fn gaussian_nll<const N: usize, E: Dtype, D: LabDevice<E>, T: Tape<E, D> + Merge<T>>(
     prediction: Batch<N, E, D, T>,
     target: Batch<N, E, D>,
     log_var: Tensor<Rank1<N>, E, D, T>,
 ) -> Result<Loss<E, D, T>, D::Err> {
-    row_mean(nll_terms(prediction, target, log_var)?)
-}
-
-/// The summands of [`gaussian_nll`].
-pub(crate) fn nll_terms<const N: usize, E: Dtype, D: Device<E>, T: Tape<E, D> + Merge<T> + Merge<NoneTape>>(
-    prediction: Batch<N, E, D, T>,
-    target: Batch<N, E, D>,
-    log_var: Tensor<Rank1<N>, E, D, T>,
-) -> Result<Batch<N, E, D, T>, D::Err> {
-    let shape = *prediction.shape();
-    let precision = log_var.with_empty_tape().try_negate()?.try_exp()?.try_broadcast_like(&shape)?;
-    let constant = log_var.try_add(scalar::<E>((2.0 * std::f64::consts::PI).ln()))?.try_broadcast_like(&shape)?;
-    prediction.try_sub(target)?.try_square()?.try_mul(precision)?.try_add(constant)?.try_mul(scalar::<E>(0.5))
+    D::gaussian_nll(prediction, target, log_var)
 }
 
 /// The same values as a new tensor without a tape: no gradient flows back through it (PyTorch's `detach`).

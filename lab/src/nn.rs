@@ -46,7 +46,7 @@ pub use dfdx::nn::modules::Linear;
 use crate::{loss::scalar, ops::LabDevice, rng};
 
 /// `f32` or `f64`: what a network's parameters can be.
-pub trait Real: Dtype + num_traits::Float + rand_distr::uniform::SampleUniform + lathe_kernels::Real {}
+pub trait Real: Dtype + num_traits::Float + rand_distr::uniform::SampleUniform + lathe_kernels::Kernels {}
 impl Real for f32 {}
 impl Real for f64 {}
 

@@ -9,7 +9,7 @@ use dfdx::{
     shapes::{HasShape, Shape},
     tensor::{Cpu, CpuError, Gradients, Tensor},
 };
-use lathe_kernels::adam::{Step, sum_of_squares, update};
+use lathe_kernels::adam::{Step, clear, sum_of_squares, update};
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`Adam`].
@@ -179,7 +179,7 @@ impl TensorVisitor<f32, Cpu> for Apply<'_> {
             tensor.copy_into(&mut values);
             update(&self.step, &mut values, gradient, mean, square);
             tensor.copy_from(&values);
-            gradient.fill(0.0);
+            clear(gradient);
         }
         Ok(None)
     }

@@ -43,6 +43,7 @@ impl Step {
 ///
 /// # Panics
 /// When the slices differ in length.
+#[inline(never)]
 pub fn update(step: &Step, parameter: &mut [f32], gradient: &[f32], mean: &mut [f32], square: &mut [f32]) {
     let n = parameter.len();
     assert!(gradient.len() == n && mean.len() == n && square.len() == n, "adam: slices of different length");
@@ -77,7 +78,14 @@ impl Work for Part<'_> {
     }
 }
 
+/// Sets all to zero.
+#[inline(never)]
+pub fn clear(values: &mut [f32]) {
+    values.fill(0.0);
+}
+
 /// Sum of squares in `f64`, in parts of fixed size added in order.
+#[inline(never)]
 pub fn sum_of_squares(values: &[f32]) -> f64 {
     values.chunks(CHUNK).map(|chunk| chunk.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>()).sum()
 }

@@ -14,10 +14,14 @@ pub enum Activation {
     Leaky(f64),
     /// y = tanh z.
     Tanh,
+    /// y = 1 / (1 + exp(-z)).
+    Sigmoid,
+    /// y = z within these bounds, the nearer bound (and no gradient) outside.
+    Clamp(f64, f64),
 }
 
 /// z becomes activation(z + bias), for rows of `bias.len()` values.
-pub fn forward<R: Real>(z: &mut [R], bias: &[R], activation: Activation) {
+pub(crate) fn forward<R: Real>(z: &mut [R], bias: &[R], activation: Activation) {
     if !bias.is_empty() {
         wide(Forward { z, bias, activation });
     }
@@ -27,11 +31,17 @@ pub fn forward<R: Real>(z: &mut [R], bias: &[R], activation: Activation) {
 ///
 /// # Panics
 /// When `gradient` and `y` differ in length.
-pub fn backward<R: Real>(gradient: &mut [R], y: &[R], d_bias: &mut [R], activation: Activation) {
+pub(crate) fn backward<R: Real>(gradient: &mut [R], y: &[R], d_bias: &mut [R], activation: Activation) {
     assert_eq!(gradient.len(), y.len(), "dense: gradient and output");
     if !d_bias.is_empty() {
         wide(Backward { gradient, y, d_bias, activation });
     }
+}
+
+/// sum += x, element by element.
+pub(crate) fn add<R: Real>(sum: &mut [R], x: &[R]) {
+    assert_eq!(sum.len(), x.len(), "add: sizes");
+    sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += *x);
 }
 
 struct Forward<'a, R> {
@@ -53,6 +63,20 @@ impl<R: Real> Work for Forward<'_, R> {
                 self.z.iter_mut().for_each(|z| *z = if *z > R::default() { *z } else { slope * *z });
             }
             Activation::Tanh => self.z.iter_mut().for_each(|z| *z = z.tanh()),
+            Activation::Sigmoid => self.z.iter_mut().for_each(|z| *z = z.sigmoid()),
+            Activation::Clamp(low, high) => {
+                let (low, high) = (R::of(low), R::of(high));
+                let each = |z: &mut R| {
+                    *z = if *z < low {
+                        low
+                    } else if *z > high {
+                        high
+                    } else {
+                        *z
+                    }
+                };
+                self.z.iter_mut().for_each(each);
+            }
         }
     }
 }
@@ -79,6 +103,15 @@ impl<R: Real> Work for Backward<'_, R> {
                 let each = |(g, y): (&mut R, &R)| *g = *g * (R::ONE - *y * *y);
                 self.gradient.iter_mut().zip(self.y).for_each(each);
             }
+            Activation::Sigmoid => {
+                let each = |(g, y): (&mut R, &R)| *g = *g * *y * (R::ONE - *y);
+                self.gradient.iter_mut().zip(self.y).for_each(each);
+            }
+            Activation::Clamp(low, high) => {
+                let (low, high) = (R::of(low), R::of(high));
+                let each = |(g, y): (&mut R, &R)| *g = if *y > low && *y < high { *g } else { R::default() };
+                self.gradient.iter_mut().zip(self.y).for_each(each);
+            }
         }
         for row in self.gradient.chunks(self.d_bias.len()) {
             self.d_bias.iter_mut().zip(row).for_each(|(sum, g)| *sum += *g);
@@ -92,7 +125,14 @@ mod tests {
 
     #[test]
     fn agrees_with_central_differences() {
-        for activation in [Activation::Identity, Activation::Leaky(0.2), Activation::Leaky(0.0), Activation::Tanh] {
+        for activation in [
+            Activation::Identity,
+            Activation::Leaky(0.2),
+            Activation::Leaky(0.0),
+            Activation::Tanh,
+            Activation::Sigmoid,
+            Activation::Clamp(-1.0, 1.5),
+        ] {
             let z: Vec<f64> = (0..21).map(|i| (i as f64 - 10.3) / 4.0).collect();
             let bias = [0.1, -0.2, 0.3];
             let weight: Vec<f64> = (0..21).map(|i| 1.0 + f64::from(i % 5)).collect();

@@ -2,12 +2,18 @@
 //!
 //! Results do not depend on the number of threads (work is cut into a fixed number of parts that are added in a fixed order)
 //! nor on the machine's vector width (no fused multiply-add, no reordered sums inside of an element).
+//!
+//! [`Kernels`] is implemented for `f32` and `f64` *here*, so that the loops are compiled here, optimised, and not in the crate that
+//! calls them: a notebook cell is compiled without optimisation.
 
 pub mod adam;
 pub mod dense;
 mod dispatch;
 mod gemm;
+mod instances;
+pub mod loss;
 pub mod lstm;
 mod real;
 
+pub use instances::Kernels;
 pub use real::Real;

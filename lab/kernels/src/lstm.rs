@@ -84,7 +84,7 @@ impl<R> Weights<'_, R> {
 ///
 /// # Panics
 /// When a slice's length does not fit the sizes.
-pub fn forward<R: Real>(s: Sizes, x: &[R], weights: Weights<'_, R>) -> Trace<R> {
+pub(crate) fn forward<R: Real>(s: Sizes, x: &[R], weights: Weights<'_, R>) -> Trace<R> {
     weights.check(s, x);
     let mut trace = Trace {
         gates: vec![R::default(); s.rows * s.steps * 4 * s.hidden],
@@ -110,7 +110,7 @@ pub fn forward<R: Real>(s: Sizes, x: &[R], weights: Weights<'_, R>) -> Trace<R> 
 ///
 /// # Panics
 /// When a slice's length does not fit the sizes.
-pub fn backward<R: Real>(
+pub(crate) fn backward<R: Real>(
     s: Sizes,
     x: &[R],
     weights: Weights<'_, R>,

@@ -19,6 +19,10 @@ pub trait Real:
 {
     /// 1.
     const ONE: Self;
+    /// e^x, within 3e-7 of itself for `f32`.
+    fn exp(self) -> Self;
+    /// ln(1 + x).
+    fn ln_1p(self) -> Self;
     /// The nearest value to `x`.
     fn of(x: f64) -> Self;
     /// 1 / (1 + e^-x), within 2e-7 for `f32`.
@@ -31,13 +35,23 @@ impl Real for f64 {
     const ONE: Self = 1.0;
 
     #[inline(always)]
+    fn exp(self) -> Self {
+        f64::exp(self)
+    }
+
+    #[inline(always)]
+    fn ln_1p(self) -> Self {
+        f64::ln_1p(self)
+    }
+
+    #[inline(always)]
     fn of(x: f64) -> Self {
         x
     }
 
     #[inline(always)]
     fn sigmoid(self) -> Self {
-        1.0 / (1.0 + (-self).exp())
+        1.0 / (1.0 + f64::exp(-self))
     }
 
     #[inline(always)]
@@ -48,6 +62,16 @@ impl Real for f64 {
 
 impl Real for f32 {
     const ONE: Self = 1.0;
+
+    #[inline(always)]
+    fn exp(self) -> Self {
+        exp(self)
+    }
+
+    #[inline(always)]
+    fn ln_1p(self) -> Self {
+        f32::ln_1p(self)
+    }
 
     #[inline(always)]
     fn of(x: f64) -> Self {

@@ -1,8 +1,26 @@
 //! The LSTM kernel against a two-step trace computed by hand, an unrolled reference and central differences in `f64`.
 
-use lathe_kernels::lstm::{Sizes, Trace, Weights, backward, forward};
+use lathe_kernels::{
+    Kernels,
+    lstm::{Grads, Sizes, Trace, Weights},
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+fn forward<R: Kernels>(s: Sizes, x: &[R], weights: Weights<'_, R>) -> Trace<R> {
+    R::lstm_forward(s, x, weights)
+}
+
+fn backward<R: Kernels>(
+    s: Sizes,
+    x: &[R],
+    weights: Weights<'_, R>,
+    trace: &Trace<R>,
+    d: &[R],
+    want_input: bool,
+) -> Grads<R> {
+    R::lstm_backward(s, x, weights, trace, d, want_input)
+}
 
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())

@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 
 pub use net::{Discriminator, Generator};
 
-use super::{CHUNK, check_training, check_values, gather};
+use super::{CHUNK, check_training, check_values, gather, outside};
 use crate::{
     Error, History, Result, Rows,
     checkpoint::{Reader, Writer},
@@ -52,7 +52,7 @@ use crate::{
 /// # Errors
 /// [`Error::Device`] when memory runs out.
 pub fn to_signed<const N: usize>(pictures: &Rows<N>) -> Result<Rows<N>> {
-    crate::rows(values(pictures)?.iter().map(|x| 2.0 * x - 1.0).collect())
+    crate::rows(scaled(values(pictures)?, 2.0, -1.0))
 }
 
 /// Pixels in [-1, 1] to [0, 1]: (x + 1) / 2.
@@ -66,7 +66,13 @@ pub fn to_signed<const N: usize>(pictures: &Rows<N>) -> Result<Rows<N>> {
 /// # Errors
 /// [`Error::Device`] when memory runs out.
 pub fn to_unit<const N: usize>(pictures: &Rows<N>) -> Result<Rows<N>> {
-    crate::rows(values(pictures)?.iter().map(|x| (x + 1.0) / 2.0).collect())
+    crate::rows(scaled(values(pictures)?, 0.5, 0.5))
+}
+
+/// a x + b. (No type parameters: compiled here, optimised, and not in a cell.)
+fn scaled(mut values: Vec<f32>, a: f32, b: f32) -> Vec<f32> {
+    values.iter_mut().for_each(|x| *x = a * *x + b);
+    values
 }
 
 /// Settings of [`DenseGan`].
@@ -225,7 +231,7 @@ impl<const LATENT: usize, const HIDDEN: usize, const OUT: usize> DenseGan<LATENT
     pub fn fit(&mut self, train: &Rows<OUT>, watcher: &mut dyn Watcher) -> Result<History> {
         let data = values(train)?;
         check_values("training pictures", &data, OUT)?;
-        if let Some(at) = data.iter().position(|x| x.abs() > 1.0 + 1e-5) {
+        if let Some(at) = outside(&data, -1.0 - 1e-5, 1.0 + 1e-5) {
             let remedy = "the generator ends in tanh; map pixels in [0, 1] with gan::to_signed";
             return Err(Error::OutOfRange {
                 what: "training pictures",

@@ -39,6 +39,11 @@ fn check_values(what: &'static str, values: &[f32], width: usize) -> Result<()> 
     }
 }
 
+/// Where the first value outside of these bounds lies.
+fn outside(values: &[f32], low: f32, high: f32) -> Option<usize> {
+    values.iter().position(|x| !(low..=high).contains(x))
+}
+
 /// The given rows of a row-major table, one after the other.
 fn gather(values: &[f32], width: usize, rows: &[usize]) -> Vec<f32> {
     let mut out = Vec::with_capacity(rows.len() * width);

@@ -28,11 +28,12 @@ use dfdx::{
     tensor_ops::{Backward, TryAdd, TryMul},
 };
 use lathe_events::Watcher;
+use lathe_kernels::{Kernels, dense::Activation};
 use serde::{Deserialize, Serialize};
 
 pub use net::{Decoder, Encoder, Vae};
 
-use super::{CHUNK, check_training, check_values, gather};
+use super::{CHUNK, check_training, check_values, gather, outside};
 use crate::{
     Error, History, Result, Rows,
     checkpoint::{Reader, Writer},
@@ -248,9 +249,10 @@ impl<const IN: usize, const HIDDEN: usize, const LATENT: usize> DenseVae<IN, HID
         check_values("latent vectors", &z, LATENT)?;
         let mut out = Vec::with_capacity(z.len() / LATENT * IN);
         for z in z.chunks(CHUNK * LATENT) {
-            let output = self.net.decoder.forward(crate::rows::<LATENT>(z.to_vec())?)?;
-            let output = if self.config.likelihood == Likelihood::Bernoulli { output.try_sigmoid()? } else { output };
-            out.extend(values(&output)?);
+            out.extend(values(&self.net.decoder.forward(crate::rows::<LATENT>(z.to_vec())?)?)?);
+        }
+        if self.config.likelihood == Likelihood::Bernoulli {
+            f32::dense_forward(&mut out, &[0.0], Activation::Sigmoid);
         }
         crate::rows(out)
     }
@@ -299,9 +301,10 @@ impl<const IN: usize, const HIDDEN: usize, const LATENT: usize> DenseVae<IN, HID
     /// # Errors
     /// Errors about the data.
     pub fn reconstruction_error(&self, x: &Rows<IN>) -> Result<Vec<f32>> {
-        let (x, back) = (values(x)?, values(&self.reconstruct(x)?)?);
-        let row = |(x, y): (&[f32], &[f32])| x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum::<f32>() / IN as f32;
-        Ok(x.chunks(IN).zip(back.chunks(IN)).map(row).collect())
+        let back = self.reconstruct(x)?;
+        let mut errors = f32::squared_rows(&values(x)?, &values(&back)?, IN);
+        errors.iter_mut().for_each(|sum| *sum /= IN as f32);
+        Ok(errors)
     }
 
     /// Writes weights, optimiser state and settings to one safetensors file.
@@ -330,7 +333,7 @@ impl<const IN: usize, const HIDDEN: usize, const LATENT: usize> DenseVae<IN, HID
         let data = values(x)?;
         check_values(what, &data, IN)?;
         if self.config.likelihood == Likelihood::Bernoulli
-            && let Some(at) = data.iter().position(|x| !(0.0..=1.0).contains(x))
+            && let Some(at) = outside(&data, 0.0, 1.0)
         {
             let remedy = "the Bernoulli likelihood takes probabilities; scale the data or use a Gaussian likelihood";
             return Err(Error::OutOfRange { what, row: at / IN, value: data[at], low: 0.0, high: 1.0, remedy });

@@ -1,11 +1,12 @@
 use dfdx::{
     shapes::Rank1,
-    tensor::{Gradients, Merge, NoneTape, OwnedTape, Storage, Tape, Tensor, Trace, WithEmptyTape},
-    tensor_ops::{Device, SumTo, TryAdd, TryMul},
+    tensor::{Cpu, Gradients, OwnedTape, Storage, Tape, Tensor, Trace, WithEmptyTape},
 };
+use lathe_kernels::Kernels;
 
 use super::Likelihood;
 use crate::{
+    device::values,
     loss::{self, Batch, Loss, scalar},
     nn::{Linear, Real, collection},
     ops::{Activation, LabDevice, Want},
@@ -47,7 +48,7 @@ collection!(Vae<IN, HIDDEN, LATENT> { encoder, decoder });
 
 const RELU: Activation = Activation::Leaky(0.0);
 /// Log variances are held in this range: beyond it exp() would end the training by an overflow.
-const LOG_VAR: (f64, f64) = (-12.0, 12.0);
+const LOG_VAR: Activation = Activation::Clamp(-12.0, 12.0);
 /// Lowest log variance of a column: keeps a constant column from promising infinite likelihood.
 const NOISE: (f64, f64) = (-8.0, 8.0);
 
@@ -65,8 +66,7 @@ impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: LabD
     ) -> Result<(Batch<LATENT, E, D, T>, Batch<LATENT, E, D, T>), D::Err> {
         // x is data: its gradient is not needed.
         let hidden = D::dense(x, &self.hidden, RELU, Want::Weights)?;
-        let log_var = D::dense(hidden.with_empty_tape(), &self.log_var, Activation::Identity, Want::All)?
-            .try_clamp(LOG_VAR.0, LOG_VAR.1)?;
+        let log_var = D::dense(hidden.with_empty_tape(), &self.log_var, LOG_VAR, Want::All)?;
         Ok((D::dense(hidden, &self.mean, Activation::Identity, Want::All)?, log_var))
     }
 }
@@ -84,12 +84,12 @@ impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: LabD
 
     /// Log variance of each column under a Gaussian likelihood.
     fn log_var<T: Tape<E, D>>(&self, likelihood: Likelihood) -> Result<Tensor<Rank1<IN>, E, D, T>, D::Err> {
-        let noise = self.noise.retaped::<T>();
         match likelihood {
             Likelihood::Gaussian { sigma } => {
-                noise.try_mul(E::default())?.try_add(scalar::<E>(2.0 * f64::from(sigma).ln()))
+                let fixed = vec![scalar::<E>(2.0 * f64::from(sigma).ln()); IN];
+                Ok(self.noise.device().try_tensor_from_vec(fixed, Default::default())?.retaped::<T>())
             }
-            _ => noise.try_clamp(NOISE.0, NOISE.1),
+            _ => self.noise.retaped::<T>().try_clamp(NOISE.0, NOISE.1),
         }
     }
 }
@@ -111,7 +111,7 @@ impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: LabD
         grads: Gradients<E, D>,
     ) -> Result<(Loss<E, D, OwnedTape<E, D>>, Loss<E, D, OwnedTape<E, D>>), D::Err> {
         let (mean, log_var) = self.encoder.forward(x.clone().traced(grads))?;
-        let z = reparameterise(mean.with_empty_tape(), log_var.with_empty_tape(), noise)?;
+        let z = D::reparameterise(mean.with_empty_tape(), log_var.with_empty_tape(), noise)?;
         let output = self.decoder.forward(z)?;
         let reconstruction = match likelihood {
             Likelihood::Bernoulli => loss::bce_with_logits(output, x)?,
@@ -119,28 +119,18 @@ impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: LabD
         };
         Ok((reconstruction, loss::gaussian_kl(mean, log_var)?))
     }
+}
 
+impl<const IN: usize, const HIDDEN: usize, const LATENT: usize> Vae<IN, HIDDEN, LATENT, f32, Cpu> {
     /// −log p(x|z) and KL of each row at z = mean.
-    pub(super) fn score(&self, x: Batch<IN, E, D>, likelihood: Likelihood) -> Result<(Vec<E>, Vec<E>), D::Err> {
+    pub(super) fn score(&self, x: Batch<IN, f32, Cpu>, likelihood: Likelihood) -> crate::Result<(Vec<f32>, Vec<f32>)> {
         let (mean, log_var) = self.encoder.forward(x.clone())?;
-        let output = self.decoder.forward(mean.clone())?;
-        let terms = match likelihood {
-            Likelihood::Bernoulli => output.try_bce_with_logits(x)?,
-            _ => loss::nll_terms(output, x, self.decoder.log_var(likelihood)?)?,
+        let output = values(&self.decoder.forward(mean.clone())?)?;
+        let x = values(&x)?;
+        let reconstruction = match likelihood {
+            Likelihood::Bernoulli => f32::bce_rows(&output, &x, IN),
+            _ => f32::nll_rows(&output, &x, &values(&self.decoder.log_var(likelihood)?)?),
         };
-        Ok((rowwise(terms)?, rowwise(loss::kl_terms(mean, log_var)?)?))
+        Ok((reconstruction, f32::kl_rows(&values(&mean)?, &values(&log_var)?, LATENT)))
     }
-}
-
-fn rowwise<const N: usize, E: Real, D: LabDevice<E>>(terms: Batch<N, E, D, NoneTape>) -> Result<Vec<E>, D::Err> {
-    Ok(terms.try_sum::<(usize,), _>()?.as_vec())
-}
-
-/// z = mean + exp(log_var / 2) noise.
-fn reparameterise<const N: usize, E: Real, D: Device<E>, T: Tape<E, D> + Merge<T> + Merge<NoneTape>>(
-    mean: Batch<N, E, D, T>,
-    log_var: Batch<N, E, D, T>,
-    noise: Batch<N, E, D>,
-) -> Result<Batch<N, E, D, T>, D::Err> {
-    mean.try_add(log_var.try_mul(scalar::<E>(0.5))?.try_exp()?.try_mul(noise)?)
 }

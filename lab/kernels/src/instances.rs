@@ -1,0 +1,61 @@
+//! The kernels for `f32` and `f64`, as code of this crate.
+
+use crate::{
+    Real,
+    dense::{self, Activation},
+    loss,
+    lstm::{self, Grads, Sizes, Trace, Weights},
+};
+
+macro_rules! kernels {
+    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) $(-> $out:ty)? = $path:path;)*) => {
+        /// All kernels that exist for more than one element type.
+        ///
+        /// They panic when slices that belong together differ in length.
+        pub trait Kernels: Real {
+            $($(#[$doc])* fn $name($($arg: $type),*) $(-> $out)?;)*
+        }
+        kernels!(@impl f32 $($name($($arg: $type),*) $(-> $out)? = $path;)*);
+        kernels!(@impl f64 $($name($($arg: $type),*) $(-> $out)? = $path;)*);
+    };
+    (@impl $real:ident $($name:ident($($arg:ident: $type:ty),*) $(-> $out:ty)? = $path:path;)*) => {
+        impl Kernels for $real {
+            $(#[inline(never)] fn $name($($arg: $type),*) $(-> $out)? { $path($($arg),*) })*
+        }
+    };
+}
+
+kernels! {
+    /// z becomes activation(z + bias), for rows of `bias.len()` values.
+    fn dense_forward(z: &mut [Self], bias: &[Self], activation: Activation) = dense::forward;
+    /// `gradient`, dL/dy, becomes dL/dz, given the layer's output y; `d_bias` gets the sums of its columns added.
+    fn dense_backward(gradient: &mut [Self], y: &[Self], d_bias: &mut [Self], activation: Activation) = dense::backward;
+    /// Runs an LSTM over sequences.
+    fn lstm_forward(sizes: Sizes, x: &[Self], weights: Weights<'_, Self>) -> Trace<Self> = lstm::forward;
+    /// An LSTM's gradients from `d_hidden`, the gradient of every hidden state: `(rows, steps, hidden)`.
+    fn lstm_backward(
+        sizes: Sizes, x: &[Self], weights: Weights<'_, Self>, trace: &Trace<Self>, d_hidden: &[Self], want_input: bool
+    ) -> Grads<Self> = lstm::backward;
+    /// ½ (mean² + exp(log_var) − 1 − log_var), summed over each row.
+    fn kl_rows(mean: &[Self], log_var: &[Self], width: usize) -> Vec<Self> = loss::kl_rows;
+    /// Gradients for mean and log_var of [`Kernels::kl_rows`], times `factor`.
+    fn kl_backward(mean: &[Self], log_var: &[Self], factor: Self) -> (Vec<Self>, Vec<Self>) = loss::kl_backward;
+    /// max(l, 0) − l t + ln(1 + exp(−|l|)), summed over each row.
+    fn bce_rows(logits: &[Self], targets: &[Self], width: usize) -> Vec<Self> = loss::bce_rows;
+    /// Gradient for the logits of [`Kernels::bce_rows`], times `factor`.
+    fn bce_backward(logits: &[Self], targets: &[Self], factor: Self) -> Vec<Self> = loss::bce_backward;
+    /// (prediction − target)², summed over each row.
+    fn squared_rows(prediction: &[Self], target: &[Self], width: usize) -> Vec<Self> = loss::squared_rows;
+    /// Gradient for the prediction of [`Kernels::squared_rows`], times `factor`.
+    fn squared_backward(prediction: &[Self], target: &[Self], factor: Self) -> Vec<Self> = loss::squared_backward;
+    /// ½ ((target − prediction)² exp(−log_var) + log_var + ln 2π), summed over each row; one log_var for each column.
+    fn nll_rows(prediction: &[Self], target: &[Self], log_var: &[Self]) -> Vec<Self> = loss::nll_rows;
+    /// Gradients for prediction and log_var of [`Kernels::nll_rows`], times `factor`.
+    fn nll_backward(prediction: &[Self], target: &[Self], log_var: &[Self], factor: Self) -> (Vec<Self>, Vec<Self>) = loss::nll_backward;
+    /// mean + exp(log_var / 2) noise.
+    fn reparameterise(mean: &[Self], log_var: &[Self], noise: &[Self]) -> Vec<Self> = loss::reparameterise;
+    /// Gradient for log_var of [`Kernels::reparameterise`], given that for its result (which is also that for the mean).
+    fn reparameterise_backward(gradient: &[Self], log_var: &[Self], noise: &[Self]) -> Vec<Self> = loss::reparameterise_backward;
+    /// sum += x, element by element.
+    fn add(sum: &mut [Self], x: &[Self]) = dense::add;
+}
