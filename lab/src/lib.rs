@@ -11,7 +11,7 @@
 //! [`rng`] (every random number is keyed by a seed and a purpose, so a run repeats bit for bit), [`train`] (batches,
 //! history, interrupt), [`metrics`].
 //!
-//! Nothing here draws or prints: a model tells its [`Watcher`](lathe_events::Watcher) how it goes.
+//! Nothing here draws or prints: a model tells its [`Watcher`] how it goes.
 //!
 //! ```
 //! use lab::{models::vae::{DenseVae, VaeConfig}, rows, Silent};

@@ -3,7 +3,7 @@
 //!
 //! | part | layers | shape |
 //! |---|---|---|
-//! | memory | [`Lstm`](crate::nn::Lstm), last hidden state | `(WINDOW, FEATURES) -> HIDDEN` |
+//! | memory | [`Lstm`], last hidden state | `(WINDOW, FEATURES) -> HIDDEN` |
 //! | head | Linear | `HIDDEN -> 1` |
 //!
 //! The loss is the mean squared error of the *scaled* target min(y, cap) / cap: early in a machine's life the sensors do not
