@@ -9,7 +9,9 @@ fn a_learner_runs_all_cells_of_notebook_01() {
     };
     for tool in ["chromium", "chromedriver"] {
         if !lathe_tests::on_path(tool) {
-            return lathe_tests::skip(&format!("{tool} is not installed (Debian: apt install chromium chromium-driver)"));
+            return lathe_tests::skip(&format!(
+                "{tool} is not installed (Debian: apt install chromium chromium-driver)"
+            ));
         }
     }
     let notebook = lathe_tests::notebook("01");

@@ -62,8 +62,11 @@ fn every_selection_shares_one_build_of_each_dependency() {
             if tests {
                 selection.push("--all-targets");
             }
-            let other: BTreeSet<String> =
-                units(&selection).into_iter().filter(|(key, _)| !whole.contains_key(key)).map(|(_, unit)| unit).collect();
+            let other: BTreeSet<String> = units(&selection)
+                .into_iter()
+                .filter(|(key, _)| !whole.contains_key(key))
+                .map(|(_, unit)| unit)
+                .collect();
             assert!(
                 other.is_empty(),
                 "`cargo build {}` compiles these again, with other features or on top of such: {other:#?}\n\
