@@ -135,7 +135,10 @@ impl Pending {
             }
         }
         if !self.content.data.is_empty() {
-            out(Output::Display { bundle: std::mem::take(&mut self.content), id: None });
+            let bundle = std::mem::take(&mut self.content);
+            // Plain text alone is how evcxr shows a value when it had to compile the cell a second time.
+            let is_value = bundle.data.len() == 1 && bundle.data.contains_key("text/plain");
+            out(if is_value { Output::Result { bundle } } else { Output::Display { bundle, id: None } });
         }
     }
 
