@@ -1,7 +1,7 @@
 //! Jupyter's messaging protocol (5.3): five `zmq` sockets, signed messages, one engine behind them.
 //!
-//! One thread, the caller of [`serve`], owns all sockets and every decision ([`session`]); the engine lives on a thread of
-//! its own ([`worker`]) and starts in the background, so that `kernel_info_request` is answered at once and cells queue
+//! One thread, the caller of [`serve`], owns all sockets and every decision (`session`); the engine lives on a thread of
+//! its own (`worker`) and starts in the background, so that `kernel_info_request` is answered at once and cells queue
 //! behind the start. Completion and inspection are answered by the engine when it is free and with an empty answer when a
 //! cell runs; interrupt and shutdown are handled at any time.
 
