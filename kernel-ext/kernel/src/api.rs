@@ -1,6 +1,7 @@
 //! What the engine promises to the protocol server and to the notebook runner.
 
-use lathe_events::frame::Bundle;
+use crossbeam_channel::{Receiver, never};
+use lathe_events::frame::{Bundle, Comm};
 use std::sync::Arc;
 
 /// Which of the two output streams.
@@ -56,6 +57,48 @@ pub enum Output {
         /// The content.
         bundle: Bundle,
     },
+    /// The cell waits for a line from the user; it is answered by [`Inward::Answer`] with the same id.
+    Input {
+        /// Names the question.
+        id: String,
+        /// What stands before the input field.
+        prompt: String,
+        /// Do not show what is typed.
+        password: bool,
+    },
+    /// A message of a widget to its view.
+    Comm {
+        /// The message.
+        comm: Comm,
+        /// It answers the [`Inward::Comm`] with this token.
+        token: Option<String>,
+    },
+    /// The [`Inward::Comm`] with this token is dealt with.
+    CommDone {
+        /// The token.
+        token: String,
+    },
+    /// The process that held the widgets is gone: every comm is closed, nobody waits for an answer.
+    ProcessLost,
+}
+
+/// What is sent into the process that runs cells, also while a cell runs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Inward {
+    /// The answer to [`Output::Input`].
+    Answer {
+        /// The question.
+        id: String,
+        /// What the user typed, or why nobody could be asked.
+        answer: Result<String, String>,
+    },
+    /// A message of the front end to a widget; [`Output::CommDone`] follows when it is dealt with.
+    Comm {
+        /// The message.
+        comm: Comm,
+        /// Names it in the answer.
+        token: String,
+    },
 }
 
 /// Why a cell failed, in Jupyter's terms.
@@ -107,6 +150,27 @@ impl Interrupter {
     }
 }
 
+/// Sends messages into the process that runs cells; can be used from any thread while [`Engine::execute`] runs. Never waits.
+#[derive(Clone)]
+pub struct Messenger(Arc<dyn Fn(Inward) -> bool + Send + Sync>);
+
+impl Messenger {
+    /// Wraps the engine's way in; it says whether the message was taken.
+    pub fn new(send: impl Fn(Inward) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(send))
+    }
+
+    /// For an engine whose cells cannot be spoken to: takes nothing.
+    pub fn none() -> Self {
+        Self::new(|_| false)
+    }
+
+    /// `false` when the message was dropped: there is no process, or it has not read for long.
+    pub fn send(&self, message: Inward) -> bool {
+        (self.0)(message)
+    }
+}
+
 /// Runs cells one after the other in one session that keeps its variables.
 pub trait Engine {
     /// Compiles and runs a cell; what it shows goes to `out` while it runs.
@@ -117,6 +181,18 @@ pub trait Engine {
     fn inspect(&mut self, code: &str, cursor: usize) -> Option<Bundle>;
     /// A handle that stops the running cell from another thread.
     fn interrupter(&self) -> Interrupter;
+    /// A handle that sends messages to the cell's process from another thread.
+    fn messenger(&self) -> Messenger {
+        Messenger::none()
+    }
+    /// Becomes readable when the process shows something; while no cell runs [`Engine::background`] then has something to do.
+    fn stirred(&self) -> Receiver<()> {
+        never()
+    }
+    /// Hands over what the process has shown since the last cell (threads, callbacks of widgets); does not wait.
+    fn background(&mut self, out: &mut dyn FnMut(Output)) {
+        let _ = out;
+    }
     /// Ends the cell's process.
     fn shutdown(&mut self);
 }

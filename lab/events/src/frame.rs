@@ -37,6 +37,36 @@ impl Bundle {
     }
 }
 
+/// One message of a comm: Jupyter's channel between an object here and its view in the front end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comm {
+    /// Which comm; the side that opens it makes up the id.
+    pub comm_id: String,
+    /// What happens to it.
+    pub action: CommAction,
+    /// What is said, by the rules of the target.
+    #[serde(default)]
+    pub data: Value,
+    /// Jupyter's message metadata.
+    #[serde(default)]
+    pub metadata: Map<String, Value>,
+}
+
+/// What a [`Comm`] message does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommAction {
+    /// Opens it.
+    Open {
+        /// What kind of object the other side shall make, for example `jupyter.widget`.
+        target: String,
+    },
+    /// Says something on it.
+    Message,
+    /// Closes it.
+    Close,
+}
+
 /// What a cell's process tells the kernel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "frame", rename_all = "snake_case")]
@@ -78,6 +108,28 @@ pub enum Frame {
         column: u32,
         /// Where it came from, one frame a line; may be empty.
         backtrace: String,
+    },
+    /// Ask the user for a line; the answer comes on the way in (see [`crate::inbox`]).
+    Input {
+        /// Names the question in the answer.
+        id: String,
+        /// What stands before the input field.
+        prompt: String,
+        /// Do not show what is typed.
+        password: bool,
+    },
+    /// A message to the other half of a widget, in the front end.
+    Comm {
+        /// The message.
+        comm: Comm,
+        /// It answers the message that came in with this token.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+    },
+    /// The message that came in with this token is dealt with, its callbacks have ended.
+    CommDone {
+        /// The token.
+        token: String,
     },
     /// Everything this process had printed before this point has been written (answer to a flush request).
     Flushed,

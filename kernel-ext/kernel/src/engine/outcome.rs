@@ -75,6 +75,9 @@ impl Report {
                     Frame::Update { bundle, id } => out(Output::Update { bundle, id }),
                     Frame::Clear { wait } => out(Output::Clear { wait }),
                     Frame::Flushed => {}
+                    Frame::Input { id, prompt, password } => out(Output::Input { id, prompt, password }),
+                    Frame::Comm { comm, token } => out(Output::Comm { comm, token }),
+                    Frame::CommDone { token } => out(Output::CommDone { token }),
                     Frame::Panic { message, file, line, column, backtrace } => {
                         let place = Place { code, generated: &folder.join("cell/lib.rs"), shift: 0 };
                         self.show_panic_of_thread(&place, out);

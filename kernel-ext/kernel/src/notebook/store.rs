@@ -49,6 +49,11 @@ impl OutputStore {
             api::Output::Update { bundle, id } => self.update(&bundle, &id),
             api::Output::Clear { wait: true } => self.clear_on_next = true,
             api::Output::Clear { wait: false } => self.clear(),
+            // Nobody is there who could type or move a slider.
+            api::Output::Input { .. }
+            | api::Output::Comm { .. }
+            | api::Output::CommDone { .. }
+            | api::Output::ProcessLost => {}
         }
     }
 

@@ -72,6 +72,8 @@ impl OutputBuffer {
                 let content = json!({"data": bundle.data, "metadata": bundle.metadata, "execution_count": self.count});
                 out.push(("execute_result", content));
             }
+            // These are no outputs; the session deals with them.
+            Output::Input { .. } | Output::Comm { .. } | Output::CommDone { .. } | Output::ProcessLost => {}
         }
     }
 
