@@ -93,4 +93,9 @@ impl ConnectionFile {
             transport => format!("{transport}://{}:{port}", self.ip),
         }
     }
+
+    /// The file of an `ipc` socket.
+    pub(super) fn socket_file(&self, port: u32) -> Option<PathBuf> {
+        (self.transport == "ipc").then(|| PathBuf::from(format!("{}-{port}", self.ip)))
+    }
 }

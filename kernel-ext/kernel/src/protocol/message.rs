@@ -5,7 +5,7 @@ use sha2::Sha256;
 /// Stands between the routing frames and the message.
 pub const DELIMITER: &[u8] = b"<IDS|MSG>";
 /// The protocol version that we speak.
-pub(super) const VERSION: &str = "5.3";
+pub(super) const VERSION: &str = "5.4";
 
 /// Why a message was dropped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +16,9 @@ pub enum WireError {
     /// Signed with another key, or not signed.
     #[error("its signature is wrong")]
     Signature,
+    /// Received before: somebody plays it again.
+    #[error("it was received before")]
+    Repeated,
     /// A part that is not JSON or not an object.
     #[error("its {0} is not a JSON object")]
     Json(&'static str),

@@ -1,4 +1,4 @@
-//! Jupyter's messaging protocol (5.3): five `zmq` sockets, signed messages, one engine behind them.
+//! Jupyter's messaging protocol (5.4): five `zmq` sockets, signed messages, one engine behind them.
 //!
 //! One thread, the caller of [`serve`], owns all sockets and every decision (`session`); the engine lives on a thread of
 //! its own (`worker`) and starts in the background, so that `kernel_info_request` is answered at once and cells queue
@@ -6,6 +6,7 @@
 //! cell runs; interrupt and shutdown are handled at any time.
 
 mod connection;
+mod gate;
 mod history;
 pub mod install;
 pub mod limit;
@@ -15,6 +16,7 @@ mod process;
 mod replies;
 mod server;
 mod session;
+mod sockets;
 mod text;
 mod worker;
 

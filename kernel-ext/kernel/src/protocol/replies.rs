@@ -29,6 +29,10 @@ pub(super) fn kernel_info(rust_version: &str) -> Value {
         "help_links": [
             {"text": "The Rust Book", "url": "https://doc.rust-lang.org/book/"},
             {"text": "Rust's standard library", "url": "https://doc.rust-lang.org/std/"},
+            {"text": "Rust by Example", "url": "https://doc.rust-lang.org/rust-by-example/"},
+            {"text": "dfdx (tensors, networks)", "url": "https://docs.rs/dfdx/0.13"},
+            {"text": "polars (data frames)", "url": "https://docs.rs/polars/0.55"},
+            {"text": "plotters (figures)", "url": "https://docs.rs/plotters"},
         ],
     })
 }

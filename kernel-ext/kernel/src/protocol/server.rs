@@ -1,8 +1,10 @@
 //! The sockets, and the loop that serves them.
 
 use super::connection::ConnectionFile;
+use super::gate::Gate;
 use super::message::Codec;
 use super::session::{Channel, Session};
+use super::sockets::Sockets;
 use super::worker::{self, Event, Job};
 use super::{ConnectionError, Setup};
 use crossbeam_channel::{Receiver, Sender};
@@ -10,7 +12,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use zmq::{DONTWAIT, POLLIN, PollItem, Socket, SocketType};
+use zmq::{DONTWAIT, POLLIN, PollItem};
 
 /// Why the kernel cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +21,10 @@ pub enum ServeError {
     #[error(transparent)]
     Connection(#[from] ConnectionError),
     /// A socket cannot listen.
-    #[error("the {name} socket cannot listen on {endpoint}: {source}; when the port is taken, start the kernel again")]
+    #[error(
+        "the {name} socket cannot listen on {endpoint}: {source}; when the port is taken, start the kernel again; an `ipc` \
+        path needs a folder that exists and at most 107 bytes"
+    )]
     Bind {
         /// Which socket.
         name: &'static str,
@@ -40,6 +45,8 @@ pub enum ServeError {
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 /// How long the engine may take to end.
 const GRACE: Duration = Duration::from_secs(2);
+/// Messages of one socket, and events of the engine, that are handled before the others are looked at.
+const MESSAGES: usize = 512;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 static TERMINATED: AtomicBool = AtomicBool::new(false);
@@ -90,15 +97,12 @@ impl Wake {
 }
 
 struct Server {
-    shell: Socket,
-    control: Socket,
-    stdin: Socket,
-    iopub: Socket,
-    heartbeat: Socket,
+    sockets: Sockets,
     wake: Arc<Wake>,
     events: Receiver<Event>,
     jobs: Sender<Job>,
     codec: Codec,
+    gate: Gate,
     session: Session,
     /// Our parent at the start; `None` when nobody asked us to watch it.
     parent: Option<libc::pid_t>,
@@ -110,37 +114,16 @@ struct Server {
 /// # Errors
 /// [`ServeError`], mostly when a port is taken.
 pub fn serve(connection: &ConnectionFile, setup: Setup) -> Result<(), ServeError> {
-    let context = zmq::Context::new();
-    let bind = |kind, port, name| -> Result<Socket, ServeError> {
-        let socket = context.socket(kind)?;
-        socket.set_linger(1000)?;
-        if kind == SocketType::ROUTER {
-            // A front end that reconnects keeps its identity.
-            socket.set_router_handover(true)?;
-        }
-        if kind == SocketType::PUB {
-            // The default of 1000 messages is less than one fast cell; then zmq drops silently.
-            socket.set_sndhwm(100_000)?;
-        }
-        let endpoint = connection.endpoint(port);
-        socket.bind(&endpoint).map_err(|source| ServeError::Bind { name, endpoint, source })?;
-        Ok(socket)
-    };
-    let (shell, control) = (
-        bind(SocketType::ROUTER, connection.shell_port, "shell")?,
-        bind(SocketType::ROUTER, connection.control_port, "control")?,
-    );
-    let stdin = bind(SocketType::ROUTER, connection.stdin_port, "stdin")?;
-    let iopub = bind(SocketType::PUB, connection.iopub_port, "iopub")?;
-    let heartbeat = bind(SocketType::REP, connection.hb_port, "heartbeat")?;
+    let sockets = Sockets::bind(connection)?;
     let wake = Arc::new(Wake::new()?);
     let waker = Arc::clone(&wake);
     let (jobs, events) = worker::spawn(setup.start, Arc::new(move || waker.wake()))?;
     let codec = Codec::new(&connection.key, "lathe");
     let session = Session::new(codec.clone(), setup.is_complete, setup.rust_version, jobs.clone());
+    let gate = Gate::new(codec.clone());
     // SAFETY: getppid cannot fail.
     let parent = std::env::var_os("JPY_PARENT_PID").map(|_| unsafe { libc::getppid() });
-    let server = Server { shell, control, stdin, iopub, heartbeat, wake, events, jobs, codec, session, parent };
+    let server = Server { sockets, wake, events, jobs, codec, gate, session, parent };
     server.run()
 }
 
@@ -158,10 +141,11 @@ impl Server {
             };
             let mut items = [
                 PollItem::from_fd(self.wake.0.as_raw_fd(), POLLIN),
-                self.control.as_poll_item(POLLIN),
-                self.shell.as_poll_item(POLLIN),
-                self.stdin.as_poll_item(POLLIN),
-                self.heartbeat.as_poll_item(POLLIN),
+                self.sockets.control.as_poll_item(POLLIN),
+                self.sockets.shell.as_poll_item(POLLIN),
+                self.sockets.stdin.as_poll_item(POLLIN),
+                self.sockets.heartbeat.as_poll_item(POLLIN),
+                self.sockets.iopub.as_poll_item(POLLIN),
             ];
             match zmq::poll(&mut items, wait.as_millis() as i64) {
                 Ok(_) | Err(zmq::Error::EINTR) => {}
@@ -179,15 +163,18 @@ impl Server {
         if INTERRUPTED.swap(false, Ordering::SeqCst) {
             self.session.interrupt(Instant::now());
         }
-        while let Ok(beat) = self.heartbeat.recv_multipart(DONTWAIT) {
+        while let Ok(beat) = self.sockets.heartbeat.recv_multipart(DONTWAIT) {
             // The peer may be gone; the next beat tells.
-            _ = self.heartbeat.send_multipart(beat, DONTWAIT);
+            _ = self.sockets.heartbeat.send_multipart(beat, DONTWAIT);
         }
-        while self.stdin.recv_multipart(DONTWAIT).is_ok() {}
+        while self.sockets.stdin.recv_multipart(DONTWAIT).is_ok() {}
+        for topic in self.sockets.subscriptions() {
+            self.session.welcome(&topic);
+        }
         self.receive(Channel::Control);
         // Before the engine's events: a failing cell aborts the cells that were sent along with it.
         self.receive(Channel::Shell);
-        for _ in 0..512 {
+        for _ in 0..MESSAGES {
             let Ok(event) = self.events.try_recv() else { break };
             self.session.on_event(event, Instant::now());
         }
@@ -195,12 +182,13 @@ impl Server {
     }
 
     fn receive(&mut self, channel: Channel) {
-        loop {
-            let socket = if channel == Channel::Control { &self.control } else { &self.shell };
+        // Bounded: a flood on one socket must not silence the others.
+        for _ in 0..MESSAGES {
+            let socket = if channel == Channel::Control { &self.sockets.control } else { &self.sockets.shell };
             let Ok(frames) = socket.recv_multipart(DONTWAIT) else { return };
-            match self.codec.decode(frames) {
-                Ok(message) => self.session.on_message(channel, message, Instant::now()),
-                Err(error) => eprintln!("lathe-kernel: dropped a message on {channel:?}: {error}"),
+            let name = if channel == Channel::Control { "control" } else { "shell" };
+            if let Some(message) = self.gate.admit(frames, name) {
+                self.session.on_message(channel, message, Instant::now());
             }
         }
     }
@@ -208,9 +196,9 @@ impl Server {
     fn send(&mut self) {
         for (channel, message) in self.session.take_outbox() {
             let socket = match channel {
-                Channel::Shell => &self.shell,
-                Channel::Control => &self.control,
-                Channel::Iopub => &self.iopub,
+                Channel::Shell => &self.sockets.shell,
+                Channel::Control => &self.sockets.control,
+                Channel::Iopub => &self.sockets.iopub,
             };
             if let Err(error) = socket.send_multipart(self.codec.encode(&message), DONTWAIT) {
                 eprintln!("lathe-kernel: could not send a {}: {error}", message.kind());

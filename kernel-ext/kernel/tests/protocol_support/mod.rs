@@ -99,8 +99,10 @@ pub struct Kernel {
     pub heartbeat: zmq::Socket,
     /// Opens the gate of a cell.
     pub gate: Sender<()>,
+    /// Where the kernel listens.
+    pub connection: ConnectionFile,
+    pub folder: tempfile::TempDir,
     server: Option<JoinHandle<Result<(), ServeError>>>,
-    _folder: tempfile::TempDir,
 }
 
 pub const KEY: &str = "7c4a8d09-ca37-62af";
@@ -138,9 +140,10 @@ pub fn start_with(gate: Sender<()>, start: StartEngine) -> Kernel {
         _ => Completeness::Complete,
     };
     let setup = Setup { start, is_complete, rust_version: "1.95.0".into() };
-    let server = Some(std::thread::spawn(move || serve(&connection, setup)));
+    let served = connection.clone();
+    let server = Some(std::thread::spawn(move || serve(&served, setup)));
     let codec = Codec::new(KEY, "test");
-    let kernel = Kernel { codec, shell, control, iopub, heartbeat, gate, server, _folder: folder };
+    let kernel = Kernel { codec, shell, control, iopub, heartbeat, gate, connection, folder, server };
     kernel.wait_for_iopub();
     kernel
 }
@@ -223,6 +226,11 @@ impl Kernel {
 
     /// Ends the kernel in order.
     pub fn shutdown(mut self, restart: bool) -> Message {
+        self.end(restart)
+    }
+
+    /// Like [`Kernel::shutdown`], to look at what is left afterwards.
+    pub fn end(&mut self, restart: bool) -> Message {
         let id = self.send(&self.control, "shutdown_request", json!({"restart": restart}));
         let reply = self.receive(&self.control);
         assert_eq!(parent(&reply), id);

@@ -6,6 +6,13 @@ use crate::protocol::replies;
 use serde_json::{Value, json};
 use std::time::Instant;
 
+/// Unknown types of messages that are named in the log.
+const MOST_UNKNOWN: usize = 50;
+
+fn start_of(text: &str, bytes: usize) -> String {
+    text[..text.floor_char_boundary(bytes)].to_owned()
+}
+
 impl Session {
     /// Requests that need no engine.
     pub(super) fn answer_at_once(&mut self, request: &Request, now: Instant) {
@@ -36,8 +43,9 @@ impl Session {
                 self.ended = true;
             }
             other => {
-                if self.unknown.insert(other.to_owned()) {
-                    eprintln!("lathe-kernel: messages of type {other:?} are not supported; ignored");
+                // Each once and not without end: front ends probe for extensions, others send noise.
+                if self.unknown.len() < MOST_UNKNOWN && self.unknown.insert(start_of(other, 100)) {
+                    eprintln!("lathe-kernel: messages of type {:?} are not supported; ignored", start_of(other, 100));
                 }
             }
         }

@@ -5,6 +5,15 @@ use crate::protocol::outputs::Published;
 use serde_json::{Map, Value, json};
 
 impl Session {
+    /// Greets a new subscriber: from now on it hears everything (JEP 65).
+    pub(in crate::protocol) fn welcome(&mut self, topic: &str) {
+        let mut message = self.codec.message("iopub_welcome", json!({"subscription": topic}), &Map::new());
+        if !topic.is_empty() {
+            message.identities = vec![topic.as_bytes().to_vec()];
+        }
+        self.outbox.push((Channel::Iopub, message));
+    }
+
     pub(super) fn publish_outputs(&mut self, outputs: Vec<Published>) {
         let Some(running) = self.running.as_ref().filter(|running| !running.silent) else { return };
         let parent = running.request.message.header.clone();
