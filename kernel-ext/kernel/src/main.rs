@@ -57,6 +57,7 @@ fn serve(connection_file: &Path) -> Done {
         start: Box::new(|note| start_engine(&EngineOptions::default(), &mut |line| note(line.to_owned()))),
         is_complete: engine::is_complete,
         rust_version,
+        history: protocol::history_path(),
     };
     let served = protocol::serve(&connection, setup);
     protocol::kill_descendants();

@@ -286,8 +286,12 @@ fn a_taken_port_is_named() -> Result<(), Box<dyn std::error::Error>> {
         "ip": "127.0.0.1", "shell_port": port, "control_port": 0, "stdin_port": 0, "iopub_port": 0, "hb_port": 0, "key": KEY,
     }))?;
     let start = Box::new(|_: &mut dyn FnMut(String)| -> Result<Box<dyn Engine>, String> { Err("not reached".into()) });
-    let setup =
-        Setup { start, is_complete: |_| lathe_kernel::engine::Completeness::Complete, rust_version: "1".into() };
+    let setup = Setup {
+        start,
+        is_complete: |_| lathe_kernel::engine::Completeness::Complete,
+        rust_version: "1".into(),
+        history: None,
+    };
     match serve(&file, setup) {
         Err(error @ ServeError::Bind { name: "shell", .. }) => {
             assert!(error.to_string().contains(&format!("tcp://127.0.0.1:{port}")));

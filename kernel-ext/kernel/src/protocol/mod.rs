@@ -21,6 +21,7 @@ mod text;
 mod worker;
 
 pub use connection::{ConnectionError, ConnectionFile};
+pub use history::history_path;
 pub use message::{Codec, DELIMITER, Message, WireError};
 pub use process::{kill_descendants, rustc_version};
 pub use server::{ServeError, handle_signals, serve};
@@ -40,4 +41,6 @@ pub struct Setup {
     pub is_complete: fn(&str) -> Completeness,
     /// Version of Rust, for `kernel_info_reply`.
     pub rust_version: String,
+    /// Where the cells of all sessions are kept, see [`history_path`]; `None`: they are forgotten with the kernel.
+    pub history: Option<std::path::PathBuf>,
 }

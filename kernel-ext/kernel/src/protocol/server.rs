@@ -2,6 +2,7 @@
 
 use super::connection::ConnectionFile;
 use super::gate::Gate;
+use super::history::History;
 use super::message::Codec;
 use super::session::{Channel, Session};
 use super::sockets::Sockets;
@@ -119,7 +120,8 @@ pub fn serve(connection: &ConnectionFile, setup: Setup) -> Result<(), ServeError
     let waker = Arc::clone(&wake);
     let (jobs, events) = worker::spawn(setup.start, Arc::new(move || waker.wake()))?;
     let codec = Codec::new(&connection.key, "lathe");
-    let session = Session::new(codec.clone(), setup.is_complete, setup.rust_version, jobs.clone());
+    let session =
+        Session::new(codec.clone(), setup.is_complete, setup.rust_version, jobs.clone(), History::new(setup.history));
     let gate = Gate::new(codec.clone());
     // SAFETY: getppid cannot fail.
     let parent = std::env::var_os("JPY_PARENT_PID").map(|_| unsafe { libc::getppid() });

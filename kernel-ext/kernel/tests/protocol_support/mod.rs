@@ -139,7 +139,7 @@ pub fn start_with(gate: Sender<()>, start: StartEngine) -> Kernel {
         "wrong" => Completeness::Invalid,
         _ => Completeness::Complete,
     };
-    let setup = Setup { start, is_complete, rust_version: "1.95.0".into() };
+    let setup = Setup { start, is_complete, rust_version: "1.95.0".into(), history: None };
     let served = connection.clone();
     let server = Some(std::thread::spawn(move || serve(&served, setup)));
     let codec = Codec::new(KEY, "test");

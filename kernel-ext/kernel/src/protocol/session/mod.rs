@@ -73,6 +73,7 @@ impl Session {
         is_complete: fn(&str) -> Completeness,
         rust_version: String,
         jobs: Sender<Job>,
+        history: History,
     ) -> Self {
         let mut session = Self {
             codec,
@@ -84,7 +85,7 @@ impl Session {
             running: None,
             asks: VecDeque::new(),
             asking: false,
-            history: History::default(),
+            history,
             count: 0,
             last_note: None,
             unknown: HashSet::new(),
