@@ -68,6 +68,27 @@ fn figures() -> Result<Vec<(&'static str, Figure)>, Box<dyn std::error::Error>> 
     let names: Vec<String> = (0..24).map(|i| format!("joint {i}")).collect();
     let decay: Vec<f64> = (0..200).map(|i| 10f64.powf(-f64::from(i) / 40.0)).collect();
     let steps: Vec<f64> = (0..200).map(f64::from).collect();
+    let fades: Vec<Vec<f64>> = (0..6)
+        .map(|k| {
+            (0..200).map(|i| (-f64::from(i) / (20.0 + 15.0 * k as f64)).exp() + 0.02 * noise(i as usize + k)).collect()
+        })
+        .collect();
+    let seeds = |more: f64| -> Vec<Vec<f64>> {
+        (0..5)
+            .map(|s| {
+                (0..200)
+                    .map(|i| {
+                        (-f64::from(i) / (40.0 + 8.0 * noise(s * 13 + 5))).exp()
+                            + more * 0.3
+                            + 0.05 * noise(i as usize * 5 + s)
+                    })
+                    .collect()
+            })
+            .collect()
+    };
+    let disc = |i: usize| -> Vec<bool> {
+        (0..28 * 28).map(|p| ((p % 28) as f64 - 13.5).hypot((p / 28) as f64 - 13.5) < 6.0 + noise(i)).collect()
+    };
     Ok(vec![
         (
             "lines",
@@ -117,6 +138,70 @@ fn figures() -> Result<Vec<(&'static str, Figure)>, Box<dyn std::error::Error>> 
                 .title("What the classifier saw"),
         ),
         ("grid", display::image_grid(&joints, 8)?.title("Solder joints").captions(&names).caption("epoch 12/40")),
+        (
+            "styles",
+            display::lines_xy(
+                &steps,
+                &(0..6)
+                    .map(|k| ["adam", "sgd", "momentum", "rmsprop", "lamb", "none"][k])
+                    .zip(fades.iter().map(|f| &f[..]))
+                    .collect::<Vec<_>>(),
+            )?
+            .title("Six series, told apart without colour")
+            .y_label("loss"),
+        ),
+        (
+            "short",
+            display::lines_xy(
+                &[1, 2, 5, 10, 20, 50],
+                &[
+                    ("VAE", &[0.91, 0.93, 0.94, 0.96, 0.965, 0.97][..]),
+                    ("LSTM", &[0.85, 0.9, 0.92, 0.93, 0.93, 0.94][..]),
+                ],
+            )?
+            .log_x()
+            .title("AUROC by size")
+            .x_label("hidden units"),
+        ),
+        (
+            "runs",
+            display::lines_runs(&steps, &[("VAE", &seeds(0.0)[..]), ("GAN", &seeds(0.5)[..])])?
+                .title("Five seeds each")
+                .x_label("step")
+                .y_label("loss"),
+        ),
+        (
+            "events",
+            display::lines(&year, "time", "temperature")?
+                .title("March and April")
+                .x_label("")
+                .x_range("2025-03-01", "2025-05-01")
+                .event("2025-03-12", "failure")
+                .event("2025-04-21 12:00", "failure")
+                .event("2025-03-20", "oil change")
+                .span("2025-04-06", "2025-04-10", "maintenance"),
+        ),
+        (
+            "panels",
+            display::figures([
+                display::lines(&curve, "epoch", ["loss", "val"])?.title("Loss"),
+                display::histogram_xy(&[("score", &spread[..])], None)?.title("Scores"),
+                display::scatter_groups(&[("normal", &a[..]), ("worn", &b[..])])?.title("Latent space"),
+                display::heatmap(&small)?.title("Weights"),
+            ])?
+            .title("One experiment, four views")
+            .caption("seed 7"),
+        ),
+        (
+            "masks",
+            display::image_grid(
+                joints[..10].iter().enumerate().map(|(i, p)| if i < 5 { p.clone() } else { p.with_mask(&disc(i)) }),
+                5,
+            )?
+            .title("Where the model looks")
+            .names(["picture", "with mask"])
+            .scale_bar(0, 250, "µm of solder"),
+        ),
         (
             "narrow",
             display::lines(&curve, "epoch", ["loss", "val"])?

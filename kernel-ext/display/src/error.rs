@@ -50,6 +50,17 @@ pub enum FigureError {
         /// What polars says.
         source: polars::error::PolarsError,
     },
+    /// A text is not a date or time.
+    #[error("{0:?} is not a time: write it as \"2025-03-12\" or \"2025-03-12 14:05\" (UTC)")]
+    NotATime(String),
+    /// The figure has no series of that name.
+    #[error("there is no series {series:?} in the figure; it has: {available}")]
+    MissingSeries {
+        /// The name asked for.
+        series: String,
+        /// The names that exist.
+        available: String,
+    },
     /// A plotters drawing of the caller's failed.
     #[error("the drawing failed: {0}")]
     Drawing(String),

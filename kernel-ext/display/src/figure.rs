@@ -11,6 +11,7 @@ use crate::color::{self, GROUND, INK, SOFT};
 use crate::error::FigureError;
 use crate::grid::Grid;
 use crate::matrix::Matrix;
+use crate::panels::Panels;
 use crate::{Rich, font, out, picture_file};
 
 /// PNG pixels to a CSS pixel: crisp on today's screens.
@@ -44,6 +45,7 @@ pub(crate) enum Body {
     Axes(Axes),
     Matrix(Matrix),
     Grid(Grid),
+    Panels(Panels),
     /// Drawn by the caller with plotters: SVG text and PNG bytes.
     Free {
         svg: String,
@@ -80,7 +82,7 @@ impl Figure {
         match &mut self.body {
             Body::Axes(axes) => axes.x_label = label.into(),
             Body::Matrix(matrix) => matrix.x_label = label.into(),
-            Body::Grid(_) | Body::Free { .. } => {}
+            _ => {}
         }
         self
     }
@@ -91,7 +93,7 @@ impl Figure {
         match &mut self.body {
             Body::Axes(axes) => axes.y_label = label.into(),
             Body::Matrix(matrix) => matrix.y_label = label.into(),
-            Body::Grid(_) | Body::Free { .. } => {}
+            _ => {}
         }
         self
     }
@@ -99,7 +101,7 @@ impl Figure {
     /// Width and height in CSS pixels (the PNG has twice as many each way); kept within 120 to 4000.
     #[must_use]
     pub fn size(mut self, width: u32, height: u32) -> Self {
-        if !matches!(self.body, Body::Free { .. }) {
+        if !matches!(self.body, Body::Free { .. } | Body::Panels(_)) {
             (self.width, self.height) = (width.clamp(120, 4000), height.clamp(120, 4000));
         }
         self
@@ -151,33 +153,51 @@ impl Figure {
         if self.footer.is_some() { 32.0 } else { 0.0 }
     }
 
-    /// Width and height; a grid's follow its content, title and footer come on top.
-    fn dimensions(&self) -> (u32, u32) {
-        let Body::Grid(grid) = &self.body else { return (self.width, self.height) };
-        let (width, height) = grid.size();
+    /// Width and height; those of grids and panels follow their content, title and footer come on top.
+    pub(crate) fn dimensions(&self) -> (u32, u32) {
+        let (width, height) = match &self.body {
+            Body::Grid(grid) => grid.size(),
+            Body::Panels(panels) => (panels.size().0, panels.size().1 + 8),
+            _ => return (self.width, self.height),
+        };
         (width, height + if self.title.is_empty() { 0 } else { 24 } + self.footer_height() as u32)
     }
 
-    fn paint(&self, canvas: &mut Canvas) {
+    /// The whole surface: a ground of its own, whatever the page's colour, then the figure.
+    fn paint_all(&self, canvas: &mut Canvas) {
         let (width, height) = self.dimensions();
-        let (width, height) = (f64::from(width), f64::from(height));
-        canvas.rect([0.0, 0.0, width, height], 8.0, GROUND);
-        let mut top = 14.0;
+        let area = [0.0, 0.0, f64::from(width), f64::from(height)];
+        canvas.rect(area, 8.0, GROUND);
+        self.paint(canvas, area);
+    }
+
+    pub(crate) fn paint(&self, canvas: &mut Canvas, [left, above, width, height]: [f64; 4]) {
+        let panels = matches!(self.body, Body::Panels(_));
+        let em = if panels { TITLE_EM + 2.0 } else { TITLE_EM };
+        let mut top = if panels { 6.0 } else { 14.0 };
         if !self.title.is_empty() {
             // Somewhat less than the room: where a reader has no Inter, SVG text is set in a wider font.
-            let style = Type { em: TITLE_EM, bold: true, upward: false, anchor: Anchor::Start, color: INK };
-            canvas.text(&shorten(&self.title, 0.92 * (width - 28.0), TITLE_EM, true), (14.0, 25.0), style);
-            top = 38.0;
+            let style = Type { em, bold: true, upward: false, anchor: Anchor::Start, color: INK };
+            let title = shorten(&self.title, 0.92 * (width - 28.0), em, true);
+            canvas.text(&title, (left + 14.0, above + 25.0), style);
+            top += 24.0;
         }
-        let area = [0.0, top, width, height - top - self.footer_height()];
+        let area = [left, above + top, width, height - top - self.footer_height()];
         match &self.body {
             Body::Axes(axes) => axes.paint(canvas, area),
             Body::Matrix(matrix) => matrix.paint(canvas, area),
             Body::Grid(grid) => grid.paint(canvas, area),
-            Body::Free { .. } => {}
+            Body::Panels(panels) => panels.paint(canvas, area),
+            // Only as a panel: elsewhere the drawing itself is shown.
+            Body::Free { png, .. } => {
+                if let Ok(picture) = image::load_from_memory(png) {
+                    let rgb = picture.to_rgb8();
+                    canvas.image(area, (rgb.width() as usize, rgb.height() as usize), rgb.as_raw());
+                }
+            }
         }
         if let Some(footer) = &self.footer {
-            paint_footer(canvas, footer, width, height);
+            paint_footer(canvas, footer, [left, above, width, height]);
         }
     }
 
@@ -188,7 +208,7 @@ impl Figure {
             _ => {
                 let (width, height) = self.dimensions();
                 let mut canvas = Canvas::svg(width, height);
-                self.paint(&mut canvas);
+                self.paint_all(&mut canvas);
                 canvas.into_svg(&self.describe())
             }
         }
@@ -201,7 +221,7 @@ impl Figure {
             _ => {
                 let (width, height) = self.dimensions();
                 let mut canvas = Canvas::pixels(width, height, PNG_SCALE);
-                self.paint(&mut canvas);
+                self.paint_all(&mut canvas);
                 canvas.into_png(true)
             }
         }
@@ -216,6 +236,7 @@ impl Figure {
             Body::Axes(axes) => (axes.kind_name(), axes.describe()),
             Body::Matrix(matrix) => (matrix.kind_name(), matrix.describe()),
             Body::Grid(grid) => ("Image grid", grid.describe()),
+            Body::Panels(panels) => ("Figure", panels.describe()),
             Body::Free { .. } => ("Plot", String::new()),
         };
         let title = if self.title.is_empty() { String::new() } else { format!(" \u{201c}{}\u{201d}", self.title) };
@@ -231,7 +252,7 @@ impl Figure {
         }
         let (width, height) = self.dimensions();
         let mut canvas = Canvas::pixels(width, height, 1.0);
-        self.paint(&mut canvas);
+        self.paint_all(&mut canvas);
         self.with_size(Bundle::text(self.describe()).with("image/png", picture_file::base64(&canvas.into_png(false))))
     }
 
@@ -281,14 +302,15 @@ impl Rich for Figure {
     }
 }
 
-fn paint_footer(canvas: &mut Canvas, footer: &Footer, width: f64, height: f64) {
+fn paint_footer(canvas: &mut Canvas, footer: &Footer, [left, above, width, height]: [f64; 4]) {
     if let Some(share) = footer.share {
-        let bar = [14.0, height - 27.0, width - 28.0, 4.0];
+        let bar = [left + 14.0, above + height - 27.0, width - 28.0, 4.0];
         canvas.rect(bar, 2.0, color::GRID);
         canvas.rect([bar[0], bar[1], bar[2] * share.clamp(0.0, 1.0), bar[3]], 2.0, color::PALETTE[0]);
     }
     let style = Type { em: TICK_EM, bold: false, upward: false, anchor: Anchor::Start, color: SOFT };
-    canvas.text(&shorten(&footer.text, width - 28.0, TICK_EM, false), (14.0, height - 9.0), style);
+    let text = shorten(&footer.text, width - 28.0, TICK_EM, false);
+    canvas.text(&text, (left + 14.0, above + height - 9.0), style);
 }
 
 /// The text, cut with an ellipsis where it is wider than `room`.

@@ -43,7 +43,7 @@ fn from_frame(df: &DataFrame, x: &str, ys: impl Names, look: Look) -> Result<Fig
     let (xs, kind) = columns::values(df, x)?;
     let series = names
         .iter()
-        .map(|name| Ok(Series { name: name.clone(), xs: xs.clone(), ys: columns::values(df, name)?.0, look }))
+        .map(|name| Ok(Series::new(name.clone(), xs.clone(), columns::values(df, name)?.0, look)))
         .collect::<Result<Vec<_>, FigureError>>()?;
     if df.height() == 0 {
         return Err(FigureError::Empty { what: String::from("the frame") });
@@ -92,7 +92,7 @@ fn from_slices<X: Number, Y: Number>(xs: &[X], ys: &[(&str, &[Y])], look: Look) 
                 return Err(FigureError::Length { what, got: values.len(), expected: xs.len(), each: "x value" });
             }
             let ys = values.iter().map(|v| v.number()).collect();
-            Ok(Series { name: (*name).to_owned(), xs: xs.clone(), ys, look })
+            Ok(Series::new(*name, xs.clone(), ys, look))
         })
         .collect::<Result<Vec<_>, _>>()?;
     let mut axes = Axes::new(Kind::Linear, series);
@@ -106,6 +106,54 @@ fn from_slices<X: Number, Y: Number>(xs: &[X], ys: &[(&str, &[Y])], look: Look) 
 /// [`FigureError::Empty`], or [`FigureError::Length`] when a series does not have one value for each x.
 pub fn lines_xy<X: Number, Y: Number>(xs: &[X], ys: &[(&str, &[Y])]) -> Result<Figure, FigureError> {
     from_slices(xs, ys, Look::Line)
+}
+
+/// What several runs (seeds) of the same thing have in common: a line of the mean and a band of one standard deviation each
+/// way, for each `(name, runs)`; each run has one value for each x.
+///
+/// ```
+/// let runs = [vec![1.0, 0.5, 0.3], vec![1.2, 0.6, 0.2]];
+/// let figure = display::lines_runs(&[1, 2, 3], &[("VAE", &runs[..])])?.title("Two seeds");
+/// assert!(figure.describe().contains("mean ± 1 std of 2 runs"));
+/// # Ok::<(), display::FigureError>(())
+/// ```
+///
+/// # Errors
+/// [`FigureError::Empty`] without runs, [`FigureError::Length`] when a run does not have one value for each x.
+pub fn lines_runs<X: Number, Y: Number, R: AsRef<[Y]>>(
+    xs: &[X],
+    groups: &[(&str, &[R])],
+) -> Result<Figure, FigureError> {
+    let mut means: Vec<(&str, Vec<f64>)> = Vec::new();
+    let mut bands = Vec::new();
+    for (name, runs) in groups {
+        let (mut mean, mut low, mut high) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, run) in runs.iter().enumerate() {
+            let got = run.as_ref().len();
+            if got != xs.len() {
+                let what = format!("run {i} of {name:?}");
+                return Err(FigureError::Length { what, got, expected: xs.len(), each: "x value" });
+            }
+        }
+        for at in 0..xs.len() {
+            let values: Vec<f64> = runs.iter().map(|run| run.as_ref()[at].number()).filter(|v| v.is_finite()).collect();
+            let n = values.len() as f64;
+            let center = values.iter().sum::<f64>() / n;
+            // The sample's standard deviation; of a single run there is none.
+            let spread = (values.iter().map(|v| (v - center).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
+            mean.push(center);
+            low.push(center - spread);
+            high.push(center + spread);
+        }
+        means.push((name, mean));
+        bands.push((low, high, format!("mean ± 1 std of {} runs", runs.len())));
+    }
+    let lines: Vec<(&str, &[f64])> = means.iter().map(|(name, ys)| (*name, &ys[..])).collect();
+    let mut figure = lines_xy(xs, &lines)?;
+    for ((name, _), (low, high, what)) in means.iter().zip(&bands) {
+        figure = figure.spread(name, low, high, what)?;
+    }
+    Ok(figure)
 }
 
 /// Dots from slices: common x values, then name and values of each series.
@@ -126,11 +174,9 @@ pub fn scatter_groups<N: Number>(groups: &[(&str, &[[N; 2]])]) -> Result<Figure,
     }
     let series = groups
         .iter()
-        .map(|(name, points)| Series {
-            name: (*name).to_owned(),
-            xs: points.iter().map(|p| p[0].number()).collect(),
-            ys: points.iter().map(|p| p[1].number()).collect(),
-            look: Look::Dots,
+        .map(|(name, points)| {
+            let side = |axis: usize| points.iter().map(|p| p[axis].number()).collect();
+            Series::new(*name, side(0), side(1), Look::Dots)
         })
         .collect();
     Ok(Figure::new(Body::Axes(Axes::new(Kind::Linear, series)), WIDTH, HEIGHT + 60))
@@ -173,7 +219,7 @@ fn bar_figure(groups: Vec<String>, series: Vec<(String, Vec<f64>)>) -> Result<Fi
         }
     }
     let y_label = if let [(name, _)] = &series[..] { name.clone() } else { String::new() };
-    let series = series.into_iter().map(|(name, ys)| Series { name, xs: xs.clone(), ys, look: Look::Bars }).collect();
+    let series = series.into_iter().map(|(name, ys)| Series::new(name, xs.clone(), ys, Look::Bars)).collect();
     let mut axes = Axes::new(Kind::Names(groups), series);
     axes.y_label = y_label;
     Ok(Figure::new(Body::Axes(axes), WIDTH, HEIGHT))
@@ -227,7 +273,7 @@ fn histogram_figure(series: Vec<(String, Vec<f64>)>, bins: Option<usize>) -> Res
             for v in values.into_iter().filter(|v| v.is_finite()) {
                 counts[(((v - low) / (high - low) * bins as f64) as usize).min(bins - 1)] += 1.0;
             }
-            Series { name, xs: edges.clone(), ys: counts, look: Look::Bins }
+            Series::new(name, edges.clone(), counts, Look::Bins)
         })
         .collect();
     let mut axes = Axes::new(Kind::Linear, series);

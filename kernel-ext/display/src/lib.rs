@@ -25,17 +25,21 @@ mod legend;
 mod live;
 mod marks;
 mod matrix;
+mod media;
 mod out;
 mod pace;
+mod panels;
 mod picture_file;
 mod progress;
 mod raster;
 mod rich;
 mod scale;
 mod show;
+mod style;
 mod svg;
 mod table;
 mod tensor;
+mod when;
 
 pub use lathe_events::frame::Bundle;
 
@@ -47,17 +51,20 @@ pub use error::FigureError;
 pub use figure::Figure;
 pub use grid::Picture;
 pub use kinds::{
-    Number, bars, bars_xy, confusion_matrix, heatmap, histogram, histogram_xy, image_grid, lines, lines_xy, pictures,
-    plot, scatter, scatter_groups, scatter_xy,
+    Number, bars, bars_xy, confusion_matrix, heatmap, histogram, histogram_xy, image_grid, lines, lines_runs, lines_xy,
+    pictures, plot, scatter, scatter_groups, scatter_xy,
 };
 pub use live::{LiveCurves, live};
+pub use media::{audio, jpeg, plotly, png, video};
 pub use out::{Handle, Place, clear_output, display, display_as, display_live, place, update};
+pub use panels::figures;
 pub use progress::{Progress, progress};
 pub use rich::{Rich, html, json, latex, markdown, svg, text, vega_lite};
 pub use scale::number;
 pub use show::CellValue;
 pub use table::Table;
 pub use tensor::show;
+pub use when::{When, moment};
 
 /// `full` normally, `small` when the environment variable `LATHE_QUICK` is set: tests run every cell with fewer epochs and
 /// less data, never with less code.

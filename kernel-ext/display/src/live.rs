@@ -156,7 +156,7 @@ impl LiveCurves {
 
     fn scalar(&mut self, name: &str, step: f64, value: f64) {
         let at = self.series.iter().position(|series| series.name == name).unwrap_or_else(|| {
-            self.series.push(Series { name: name.to_owned(), xs: Vec::new(), ys: Vec::new(), look: Look::Line });
+            self.series.push(Series::new(name, Vec::new(), Vec::new(), Look::Line));
             self.series.len() - 1
         });
         let series = &mut self.series[at];
@@ -242,6 +242,18 @@ impl LiveCurves {
         if self.series.is_empty() { self.progress_bundle() } else { self.figure().footer(self.footer()).light_bundle() }
     }
 
+    /// The curves to be kept: without speed and time, so that running a notebook again does not change its pictures.
+    fn final_figure(&self) -> Figure {
+        let text = self.tally.outcome();
+        let footer = (!text.is_empty()).then(|| Footer { text, share: self.tally.share() });
+        self.figure().footer(footer)
+    }
+
+    /// Pictures that every run makes alike; the text says how long it took.
+    fn final_bundle(&self) -> Bundle {
+        self.final_figure().bundle().with("text/plain", self.figure().footer(self.footer()).describe())
+    }
+
     /// A bar without curves.
     fn progress_bundle(&self) -> Bundle {
         let (line, label) = (self.line(), escape(&self.title));
@@ -260,11 +272,7 @@ impl LiveCurves {
         self.tally.end(self.pace.now());
         match self.sink.place() {
             Place::Kernel => {
-                let bundle = if self.series.is_empty() {
-                    self.progress_bundle()
-                } else {
-                    self.figure().footer(self.footer()).bundle()
-                };
+                let bundle = if self.series.is_empty() { self.progress_bundle() } else { self.final_bundle() };
                 // A training that only draws pictures needs no empty bar above them.
                 if !self.series.is_empty() || self.curves_id.is_some() || self.grids.is_empty() {
                     send(&mut *self.sink, &mut self.curves_id, bundle);
@@ -275,7 +283,7 @@ impl LiveCurves {
             }
             Place::Evcxr => {
                 // One content per type and cell: all figures go into one block.
-                let figures = (!self.series.is_empty()).then(|| self.figure().footer(self.footer()));
+                let figures = (!self.series.is_empty()).then(|| self.final_figure());
                 let figures: Vec<Figure> =
                     figures.into_iter().chain(self.grids.iter().filter_map(|g| g.figure.clone())).collect();
                 let html: String = figures

@@ -80,6 +80,13 @@ impl Tally {
         }
     }
 
+    /// What a stored picture says: the same in every run.
+    pub(crate) fn outcome(&self) -> String {
+        let position = self.position();
+        let stopped = self.end.is_some() && self.total.is_some_and(|total| self.done < total);
+        if stopped { format!("{position}, stopped") } else { position }
+    }
+
     /// `epoch 12/40 · 3.2/s · 9 s left`, or at the end what was done in what time.
     pub(crate) fn line(&self, now: Duration) -> String {
         let elapsed = self.end.unwrap_or(now).saturating_sub(self.start);

@@ -205,3 +205,86 @@ fn a_long_series_stays_small_and_keeps_its_spike() -> Tested {
     assert!(figure.describe().contains("highest 100 at 123456"), "{}", figure.describe());
     Ok(())
 }
+
+#[test]
+fn series_differ_in_shape_and_hatching_not_only_in_colour() -> Tested {
+    let xs: Vec<f64> = (0..400).map(f64::from).collect();
+    let a: Vec<f64> = xs.iter().map(|x| x.sin()).collect();
+    let two = lines_xy(&xs, &[("a", &a), ("b", &xs)])?.svg();
+    let one = lines_xy(&xs, &[("a", &a)])?.svg();
+    // Six beads a line and one in the legend: circles, then squares on their rims.
+    assert_eq!(two.matches("<circle").count(), 7 + 7 + 7, "rims of both, markers of the first");
+    assert_eq!(one.matches("<circle").count(), 0, "a single line needs no marker");
+    let bars = display::bars(&df!["m" => ["x", "y"], "a" => [1, 2], "b" => [2, 3]]?, "m", ["a", "b"])?.svg();
+    assert!(bars.matches("stroke-opacity=\"0.60\"").count() > 10, "the second series is hatched");
+    Ok(())
+}
+
+#[test]
+fn runs_become_a_mean_with_a_band() -> Tested {
+    let runs = [vec![1.0, 2.0, 9.0], vec![3.0, 4.0, 11.0]];
+    let figure = display::lines_runs(&[0, 1, 2], &[("VAE", &runs[..])])?;
+    let words = figure.describe();
+    assert!(words.contains("first 2, last 10"), "{words}");
+    // The sample's deviation of 9 and 11 is the root of 2.
+    assert!(words.contains("mean ± 1 std of 2 runs from 8.586 to 11.41 at the end"), "{words}");
+    assert!(figure.svg().contains("<polygon"));
+    let error = display::lines_runs(&[0, 1], &[("VAE", &runs[..])]).unwrap_err().to_string();
+    assert!(error.contains("run 0 of \"VAE\"") && error.contains("3 values and 2"), "{error}");
+    let error = lines(&training(), "epoch", "loss")?.spread("los", &[1.0; 4], &[2.0; 4], "band").unwrap_err();
+    assert!(error.to_string().contains("it has: \"loss\""), "{error}");
+    Ok(())
+}
+
+#[test]
+fn dates_can_be_written_on_a_time_axis() -> Tested {
+    let time: Vec<i64> = (0..365).map(|d| (1_735_689_600 + d * 86_400) * 1000).collect();
+    let time = Series::new("time".into(), time).cast(&DataType::Datetime(TimeUnit::Milliseconds, None))?;
+    let value = Series::new("value".into(), (0..365).map(|d| f64::from(d % 60)).collect::<Vec<f64>>());
+    let df = DataFrame::new(365, vec![time.into_column(), value.into_column()])?;
+    let words = lines(&df, "time", "value")?
+        .event("2025-03-12", "failure")
+        .event("2025-07-01 06:00", "failure")
+        .event("2025-13-40", "repair")
+        .span("2025-04-06", "2025-05-01", "maintenance")
+        .x_range("2025-03-01", "2025-06-01")
+        .describe();
+    assert!(words.contains("failure at 2025-03-12 00:00, 2025-07-01 06:00"), "{words}");
+    assert!(words.contains("maintenance from 2025-04-06 00:00 to 2025-05-01 00:00"), "{words}");
+    assert!(words.contains("“2025-13-40” is not a date"), "{words}");
+    Ok(())
+}
+
+#[test]
+fn panels_hold_every_kind_and_can_share_axes() -> Tested {
+    let low = lines_xy(&[0, 1], &[("low", &[0.0, 1.0][..])])?;
+    let high = lines_xy(&[5, 9], &[("high", &[100.0, 200.0][..])])?;
+    let grid = image_grid([Picture::grey(2, 2, &[0.0, 0.3, 0.6, 1.0])], 1)?;
+    let free = display::plot(100, 80, "drawn", |area| Ok(area.fill(&plotters::style::RED)?))?;
+    let apart = display::figures([low.clone(), high.clone(), grid, free, heatmap(&[[1.0, 2.0]])?])?.title("All");
+    let words = apart.describe();
+    assert!(words.starts_with("Figure “All”. 5 panels in 2 columns.\n1. Line plot"), "{words}");
+    for (i, part) in ["2. Line plot", "3. Image grid", "4. drawn", "5. Heat map"].into_iter().enumerate() {
+        assert!(words.contains(part), "{i}: {words}");
+    }
+    let picture = png(&apart.bundle());
+    assert!(picture.pixels().any(|p| p.0 == [255, 0, 0, 255]), "the plotters drawing is in it");
+    let ticks = |figure: &Figure| figure.svg().matches(">200</text>").count();
+    let both = display::figures([low, high])?;
+    assert_eq!((ticks(&both), ticks(&both.share_x().share_y())), (1, 2));
+    assert!(display::figures([]).is_err());
+    Ok(())
+}
+
+#[test]
+fn image_grids_name_rows_and_say_what_grey_means() -> Tested {
+    let joint = Picture::between(3, 3, &[0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0], 0.0, 80.0);
+    let mask = [false, false, false, true, true, true, true, true, true];
+    let marked = joint.with_mask(&mask);
+    assert_eq!(marked.pixels[..3], [0.0, 0.0, 0.0], "outside the mask nothing changes");
+    assert!(marked.pixels[9] > marked.pixels[11] + 0.3, "inside it is tinted");
+    let figure = image_grid([&joint, &marked], 1)?.names(["seen", "masked"]).scale_bar(0, 80, "°C");
+    let words = figure.describe();
+    assert!(words.contains("rows: seen, masked") && words.contains("black is 0, white is 80 °C"), "{words}");
+    Ok(())
+}

@@ -73,3 +73,15 @@ fn the_lab_and_the_plant_are_in_scope() -> Tested {
     assert!(noise.is_finite() && auroc(&[0.1, 0.9], &[false, true])? == 1.0);
     Ok(())
 }
+
+#[test]
+fn display_is_a_function_and_a_module() -> Tested {
+    let frame = df!["t" => [1, 2], "loss" => [0.5, 0.25]]?;
+    display(&frame);
+    display(lines(&frame, "t", "loss")?.event(1.5, "stop"));
+    display(markdown("**done**"));
+    display::display(display::text("the module"));
+    let handle = display_live(text("0"));
+    handle.update(text("1"));
+    Ok(())
+}

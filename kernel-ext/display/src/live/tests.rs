@@ -65,6 +65,24 @@ fn ten_updates_a_second_and_the_last_state_in_full() {
 }
 
 #[test]
+fn the_kept_picture_does_not_tell_how_fast_the_machine_was() {
+    let last = |step: u64| {
+        let (mut live, record, clock) = watched(Place::Kernel);
+        train(&mut live, &clock, 50, Duration::from_millis(step));
+        let frames = record.frames.lock().unwrap();
+        let Some(Frame::Update { bundle, .. }) = frames.last() else { panic!("{frames:?}") };
+        bundle.clone()
+    };
+    let (fast, slow) = (last(1), last(700));
+    assert_ne!(fast.data["text/plain"], slow.data["text/plain"]);
+    assert!(slow.data["text/plain"].as_str().unwrap().contains("took 35 s"));
+    assert_eq!(fast.data["image/png"], slow.data["image/png"]);
+    assert_eq!(fast.data["image/svg+xml"], slow.data["image/svg+xml"]);
+    assert_eq!(fast.metadata, slow.metadata);
+    assert!(fast.metadata["image/png"]["alt"].as_str().unwrap().contains("step 50/50"));
+}
+
+#[test]
 fn slow_drawing_is_done_less_often() {
     let (time, record) = (Arc::new(Mutex::new(Duration::ZERO)), Recorded::default());
     let hands = Arc::clone(&time);
