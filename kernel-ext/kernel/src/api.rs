@@ -175,6 +175,10 @@ impl Messenger {
 pub trait Engine {
     /// Compiles and runs a cell; what it shows goes to `out` while it runs.
     fn execute(&mut self, code: &str, out: &mut dyn FnMut(Output)) -> Outcome;
+    /// The number (`[7]`) of the cell that [`Engine::execute`] gets next; messages name cells by it.
+    fn set_cell_number(&mut self, number: u64) {
+        let _ = number;
+    }
     /// Completions at byte `cursor` of `code`.
     fn complete(&mut self, code: &str, cursor: usize) -> Completion;
     /// Documentation or type of what stands at byte `cursor` of `code`.

@@ -158,6 +158,7 @@ fn execute(
     store: &mut OutputStore,
     timeout: Option<Duration>,
 ) -> Outcome {
+    engine.set_cell_number(count);
     let mut out = |output| store.push(output, count);
     let Some(timeout) = timeout else { return engine.execute(code, &mut out) };
     let interrupter = engine.interrupter();

@@ -11,7 +11,8 @@ use std::sync::Arc;
 /// What the engine is asked to do.
 #[derive(Debug)]
 pub(super) enum Job {
-    Execute(String),
+    /// Code, and the number of the cell.
+    Execute(String, u64),
     Complete(String, usize),
     Inspect(String, usize),
     Shutdown,
@@ -68,7 +69,10 @@ fn work(start: StartEngine, todo: &Receiver<Job>, send: &dyn Fn(Event) -> bool) 
     send(Event::Started(Ok(engine.interrupter())));
     for job in todo {
         let answer = match job {
-            Job::Execute(code) => Event::Done(engine.execute(&code, &mut |output| _ = send(Event::Output(output)))),
+            Job::Execute(code, number) => {
+                engine.set_cell_number(number);
+                Event::Done(engine.execute(&code, &mut |output| _ = send(Event::Output(output))))
+            }
             Job::Complete(code, cursor) => Event::Completed(engine.complete(&code, cursor)),
             Job::Inspect(code, cursor) => Event::Inspected(engine.inspect(&code, cursor)),
             Job::Shutdown => break,

@@ -39,7 +39,7 @@ impl Session {
         if !silent {
             self.publish("execute_input", json!({"code": code, "execution_count": count}), &header);
         }
-        let job = Job::Execute(code.clone());
+        let job = Job::Execute(code.clone(), count);
         let output = OutputBuffer::new(count);
         self.running = Some(Running { request, code, count, silent, stop_on_error, output });
         match &self.engine {

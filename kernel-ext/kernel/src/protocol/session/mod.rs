@@ -158,7 +158,7 @@ impl Session {
             Event::Started(Ok(interrupter)) => {
                 self.engine = EngineState::Ready(interrupter);
                 if let Some(running) = &self.running {
-                    self.send_job(Job::Execute(running.code.clone()), now);
+                    self.send_job(Job::Execute(running.code.clone(), running.count), now);
                 } else {
                     self.pump(now);
                 }
