@@ -79,6 +79,12 @@ pub(super) fn error_reply(error: &CellError, count: u64) -> Value {
         "payload": [], "user_expressions": {}})
 }
 
+/// The answer for one of the `user_expressions` that has no value.
+pub(super) fn expression_error(error: &CellError) -> Value {
+    let CellError { ename, evalue, traceback } = error;
+    json!({"status": "error", "ename": ename, "evalue": evalue, "traceback": traceback})
+}
+
 /// Byte offsets become character offsets.
 pub(super) fn completion_reply(request: &Message, completion: &Completion) -> Value {
     let code = request.text("code");

@@ -15,6 +15,8 @@ pub(super) enum Job {
     Execute(String, u64),
     Complete(String, usize),
     Inspect(String, usize),
+    /// What is known about the name at the end.
+    Page(String),
     Shutdown,
 }
 
@@ -27,6 +29,7 @@ pub(super) enum Event {
     Done(Outcome),
     Completed(Completion),
     Inspected(Option<Bundle>),
+    Paged(Option<Bundle>),
     /// A fault of the kernel itself: the engine is gone.
     Crashed(String),
     Stopped,
@@ -75,6 +78,7 @@ fn work(start: StartEngine, todo: &Receiver<Job>, send: &dyn Fn(Event) -> bool) 
             }
             Job::Complete(code, cursor) => Event::Completed(engine.complete(&code, cursor)),
             Job::Inspect(code, cursor) => Event::Inspected(engine.inspect(&code, cursor)),
+            Job::Page(name) => Event::Paged(engine.inspect(&name, name.len())),
             Job::Shutdown => break,
         };
         if !send(answer) {

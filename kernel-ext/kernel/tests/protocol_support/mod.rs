@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use std::thread::JoinHandle;
 
 /// Runs one command per line: `print TEXT`, `eprint TEXT`, `result TEXT`, `display ID TEXT`, `update ID TEXT`, `clear`,
-/// `clear wait`, `flood LINES`, `gate` (waits until the test opens it), `wait` (until interrupted), `fail`, `panic`.
+/// `clear wait`, `flood LINES`, `answer` (42), `gate` (waits until the test opens it), `wait` (until interrupted), `fail`, `panic`.
 /// `\n`, `\r` in texts are the characters.
 pub struct Fake {
     gate: Receiver<()>,
@@ -59,6 +59,7 @@ impl Engine for Fake {
                         out(Output::Stream { stream: Stream::Stdout, text: format!("line {i:014}\n") });
                     }
                 }
+                "answer" => out(Output::Result { bundle: Bundle::text("42") }),
                 "gate" => self.gate.recv().expect("the test holds the gate"),
                 "wait" => {
                     self.stop.1.recv().expect("we hold the sender");

@@ -1,5 +1,6 @@
 //! Cells: from the request to the reply.
 
+use super::steps::{Expressions, Step, asked_name};
 use super::{EngineState, Request, Running, Session};
 use crate::api::{CellError, Outcome, Output, Stream};
 use crate::protocol::outputs::OutputBuffer;
@@ -27,25 +28,33 @@ impl Session {
         };
         let header = message.header.clone();
         self.status("busy", &header);
-        if code.trim().is_empty() {
+        let expressions = Expressions::of(message);
+        let blank = code.trim().is_empty();
+        if blank && expressions.is_empty() {
             self.reply(&request, replies::ok_reply(self.count));
             return self.idle(&header);
         }
-        let count = self.count + 1;
-        if stored {
+        // The counter counts what is stored.
+        let count = self.count + u64::from(stored && !blank);
+        if stored && !blank {
             self.count = count;
             self.history.add(count, &code);
         }
-        if !silent {
+        if !silent && !blank {
             self.publish("execute_input", json!({"code": code, "execution_count": count}), &header);
         }
-        let job = Job::Execute(code.clone(), count);
+        let step = match asked_name(&code) {
+            Some(name) => Step::Page(name.to_owned()),
+            None => Step::Cell(code),
+        };
         let output = OutputBuffer::new(count);
-        self.running = Some(Running { request, code, count, silent, stop_on_error, output });
-        match &self.engine {
-            EngineState::Ready(_) => self.send_job(job, now),
-            EngineState::Starting => self.show_note(now),
-            EngineState::Gone(reason) => self.finish(Outcome::Error(reason.clone()), now),
+        let payload = Vec::new();
+        self.running =
+            Some(Running { request, step, expressions, payload, count, stored, silent, stop_on_error, output });
+        if blank {
+            self.finish(Outcome::Ok, now);
+        } else {
+            self.start_step(now);
         }
     }
 
@@ -57,16 +66,27 @@ impl Session {
 
     pub(super) fn finish(&mut self, outcome: Outcome, now: Instant) {
         let Some(running) = &mut self.running else { return };
+        let evaluated = matches!(running.step, Step::Expression);
         let mut out = Vec::new();
         running.output.finish(now, &mut out);
         self.publish_outputs(out);
-        let Some(Running { request, count, silent, stop_on_error, output, .. }) = self.running.take() else { return };
-        if let Some(result) = &output.result {
+        if self.next_step(&outcome, now) {
+            return;
+        }
+        let Some(mut running) = self.running.take() else { return };
+        let (count, silent) = (running.count, running.silent);
+        if let Some(result) = running.output.result.as_ref().filter(|_| running.stored) {
             self.history.set_output(count, result);
         }
+        let request = running.request;
+        // A failing expression is its own matter: the cell before it ran.
+        let outcome = if evaluated { Outcome::Ok } else { outcome };
         let failed = match outcome {
             Outcome::Ok => {
-                self.reply(&request, replies::ok_reply(count));
+                let mut content = replies::ok_reply(count);
+                content["payload"] = running.payload.into();
+                content["user_expressions"] = running.expressions.take_answers();
+                self.reply(&request, content);
                 false
             }
             Outcome::Error(cause) | Outcome::Interrupted(cause) => {
@@ -79,7 +99,7 @@ impl Session {
             }
         };
         self.idle(&request.message.header);
-        if failed && stop_on_error && !silent {
+        if failed && running.stop_on_error && !silent {
             self.abort_queue();
         }
     }

@@ -3,6 +3,7 @@
 mod cells;
 mod questions;
 mod send;
+mod steps;
 
 use crate::api::{CellError, Interrupter, Outcome};
 use crate::engine::Completeness;
@@ -13,9 +14,10 @@ use crate::protocol::replies;
 use crate::protocol::text::byte_offset;
 use crate::protocol::worker::{Event, Job};
 use crossbeam_channel::Sender;
-use serde_json::Map;
+use serde_json::{Map, Value};
 use std::collections::{HashSet, VecDeque};
 use std::time::Instant;
+use steps::{Expressions, Step};
 
 /// The sockets on which messages leave; requests come from the first two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +36,13 @@ struct Request {
 /// The cell that has the engine, or waits for its start.
 struct Running {
     request: Request,
-    code: String,
+    step: Step,
+    expressions: Expressions,
+    /// For the reply: pages of documentation.
+    payload: Vec<Value>,
     count: u64,
+    /// It is in the history.
+    stored: bool,
     silent: bool,
     stop_on_error: bool,
     output: OutputBuffer,
@@ -157,8 +164,8 @@ impl Session {
             }
             Event::Started(Ok(interrupter)) => {
                 self.engine = EngineState::Ready(interrupter);
-                if let Some(running) = &self.running {
-                    self.send_job(Job::Execute(running.code.clone(), running.count), now);
+                if self.running.is_some() {
+                    self.start_step(now);
                 } else {
                     self.pump(now);
                 }
@@ -168,12 +175,10 @@ impl Session {
                 let hint = ["Nothing was run. Correct the cause, then restart the kernel (menu Kernel, Restart)."];
                 self.engine_gone(replies::error("EngineNotStarted", &reason, &hint), now);
             }
-            Event::Output(output) => {
-                if let Some(running) = &mut self.running {
-                    let mut out = Vec::new();
-                    running.output.push(output, now, &mut out);
-                    self.publish_outputs(out);
-                }
+            Event::Output(output) => self.on_output(output, now),
+            Event::Paged(found) => {
+                self.on_page(found, now);
+                self.pump(now);
             }
             Event::Done(outcome) => {
                 self.finish(outcome, now);
