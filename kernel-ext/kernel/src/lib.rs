@@ -6,9 +6,11 @@
 //! | [`engine`] | cells on evcxr: [`engine::EvcxrEngine`], [`engine::is_complete`], [`engine::enter_special_modes`] |
 //! | [`prepared`] | the prelude compiled once: [`prepared::find_or_build`] |
 //! | [`protocol`] | Jupyter's messages over zmq: [`protocol::serve`], and the kernelspec |
+//! | [`client`] | the other end: starts a kernel and talks to it as Jupyter does: [`client::RemoteEngine`] |
 //! | [`notebook`] | `.ipynb` files: read, write, [`notebook::run_notebook`], [`notebook::html`] |
 
 pub mod api;
+pub mod client;
 pub mod engine;
 pub mod notebook;
 pub mod prepared;

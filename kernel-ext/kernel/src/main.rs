@@ -5,14 +5,18 @@ mod cli;
 use clap::Parser;
 use cli::{Cli, Command, RunArgs};
 use lathe_kernel::api::Engine;
+use lathe_kernel::client::{Launch, RemoteEngine};
 use lathe_kernel::engine::{self, EngineOptions, EvcxrEngine};
-use lathe_kernel::notebook::command::{self, Console, RunRequest};
-use lathe_kernel::prepared;
+use lathe_kernel::notebook::Stop;
+use lathe_kernel::notebook::command::{self, Console, RunRequest, Status, Summary};
+use lathe_kernel::prepared::{self, Prepared};
 use lathe_kernel::protocol::{self, ConnectionFile, Setup, install};
 use std::error::Error;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 fn main() -> ExitCode {
     engine::enter_special_modes();
@@ -25,22 +29,17 @@ fn main() -> ExitCode {
             let folder = prepared::workspace_root().unwrap_or_default();
             let rust = protocol::rustc_version(&folder);
             writeln!(stdout(), "lathe-kernel {} (Rust {rust})", env!("CARGO_PKG_VERSION"))
-                .map(|()| true)
+                .map(|()| ExitCode::SUCCESS)
                 .map_err(Into::into)
         }
     };
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("lathe-kernel: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    result.unwrap_or_else(|error| {
+        eprintln!("lathe-kernel: {error}");
+        ExitCode::FAILURE
+    })
 }
 
-/// `Ok(false)` is a failure that was already explained.
-type Done = Result<bool, Box<dyn Error>>;
+type Done = Result<ExitCode, Box<dyn Error>>;
 
 fn start_engine(options: &EngineOptions, say: &mut dyn FnMut(&str)) -> Result<Box<dyn Engine>, String> {
     let prepared = prepared::find_or_build(say).map_err(|error| error.to_string())?;
@@ -66,20 +65,64 @@ fn serve(connection_file: &Path) -> Done {
     std::process::exit(0);
 }
 
+/// How often Ctrl-C was pressed.
+static PRESSED: AtomicU32 = AtomicU32::new(0);
+
+fn count_interrupts() {
+    extern "C" fn on_signal(_: libc::c_int) {
+        PRESSED.fetch_add(1, Ordering::SeqCst);
+    }
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: the handler only adds to an atomic.
+        unsafe { libc::signal(signal, on_signal as *const () as libc::sighandler_t) };
+    }
+}
+
+/// Each notebook gets a kernel process of its own and is run as a front end would run it: what is stored is what Jupyter
+/// stores, and kernels that run at once share nothing.
 fn run(args: RunArgs) -> Done {
-    let RunArgs { paths, html, output, in_place, quick, timeout, allow_errors } = args;
-    let request = RunRequest { paths, html, output, in_place, quick, timeout, allow_errors };
+    let request = RunRequest {
+        paths: args.paths,
+        html: args.html,
+        output: args.output,
+        in_place: args.in_place,
+        timeout: args.timeout,
+        notebook_timeout: args.notebook_timeout,
+        allow_errors: args.allow_errors,
+        jobs: args.jobs,
+        junit: args.junit,
+        parameters: args.parameters,
+        stop: Stop::watch(&PRESSED),
+    };
+    count_interrupts();
+    // Made before the first kernel starts, and kept: all notebooks of a run see one and the same prelude.
+    let prepared: Mutex<Option<Prepared>> = Mutex::new(None);
+    let start = |folder: &Path, say: &mut dyn FnMut(&str)| -> Result<Box<dyn Engine>, String> {
+        let dir = {
+            let mut prepared = prepared.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = match prepared.take() {
+                Some(found) => found,
+                None => prepared::find_or_build(say).map_err(|error| error.to_string())?,
+            };
+            prepared.insert(found).dir().to_owned()
+        };
+        let mut launch = Launch::this_program();
+        launch.working_dir = Some(std::path::absolute(folder).map_err(|error| error.to_string())?);
+        launch.env.push((prepared::PREPARED_ENV.into(), dir.into()));
+        if args.quick {
+            launch.env.push(("LATHE_QUICK".into(), "1".into()));
+        }
+        Ok(Box::new(RemoteEngine::start(&launch).map_err(|error| error.to_string())?))
+    };
     let (mut out, mut status) = (stdout(), stderr());
     let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let live = status.is_terminal();
-    let mut console = Console { out: &mut out, colour, status: live.then_some(&mut status as &mut dyn Write) };
-    let mut start = |folder: &Path, say: &mut dyn FnMut(&str)| {
-        let working_dir = std::path::absolute(folder).map_err(|error| error.to_string())?;
-        start_engine(&EngineOptions { working_dir: Some(working_dir), quick, ..EngineOptions::default() }, say)
-    };
-    let passed = command::run(&request, &mut start, &mut console);
-    protocol::kill_descendants();
-    Ok(passed?)
+    let status = if status.is_terminal() { Status::Line(&mut status) } else { Status::Log(&mut status) };
+    let summary = command::run(&request, &start, &mut Console { out: &mut out, colour, status })?;
+    Ok(match summary {
+        Summary { stopped: true, .. } => ExitCode::from(130),
+        summary if summary.all_passed() => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
 }
 
 fn prepare(print: bool) -> Done {
@@ -90,7 +133,7 @@ fn prepare(print: bool) -> Done {
     } else {
         writeln!(stdout(), "the prelude is ready in {folder}")?;
     }
-    Ok(true)
+    Ok(ExitCode::SUCCESS)
 }
 
 fn install_kernelspec(prefix: Option<PathBuf>) -> Done {
@@ -100,5 +143,5 @@ fn install_kernelspec(prefix: Option<PathBuf>) -> Done {
     };
     let folder = install::install(&prefix, &std::env::current_exe()?, &prepared::workspace_root()?)?;
     writeln!(stdout(), "registered \"Rust (Lathe)\" in {}", folder.display())?;
-    Ok(true)
+    Ok(ExitCode::SUCCESS)
 }

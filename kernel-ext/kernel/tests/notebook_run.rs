@@ -3,7 +3,7 @@
 mod protocol_support;
 
 use lathe_kernel::api::Engine;
-use lathe_kernel::notebook::command::{Console, RunError, RunRequest, run};
+use lathe_kernel::notebook::command::{Console, RunError, RunRequest, Status, run};
 use lathe_kernel::notebook::{Cell, Notebook, Output, Progress, RunOptions, run_notebook};
 use protocol_support::Fake;
 use serde_json::json;
@@ -110,16 +110,16 @@ fn a_cell_over_its_time_is_interrupted_and_fails() {
 /// Runs the command on these files; returns what it printed and whether all passed.
 fn command(request: &RunRequest) -> Result<(String, bool), RunError> {
     let (mut out, mut status) = (Vec::new(), Vec::new());
-    let mut console = Console { out: &mut out, colour: false, status: Some(&mut status) };
-    let passed = run(
+    let mut console = Console { out: &mut out, colour: false, status: Status::Line(&mut status) };
+    let summary = run(
         request,
-        &mut |folder: &Path, _: &mut dyn FnMut(&str)| {
+        &|folder: &Path, _: &mut dyn FnMut(&str)| {
             assert!(folder.is_dir(), "cells run in their notebook's folder");
             Ok(Box::new(Fake::new().0) as Box<dyn Engine>)
         },
         &mut console,
     )?;
-    Ok((String::from_utf8_lossy(&out).into_owned(), passed))
+    Ok((String::from_utf8_lossy(&out).into_owned(), summary.all_passed()))
 }
 
 #[test]
@@ -184,9 +184,9 @@ fn a_python_notebook_and_a_missing_engine_are_named() -> Result<(), Box<dyn std:
     let (printed, passed) = command(&request)?;
     assert!(!passed && printed.contains("not for Rust"), "{printed}");
     notebook(&["result 1"]).write(&path)?;
-    let mut console = Console { out: &mut std::io::sink(), colour: false, status: None };
+    let mut console = Console { out: &mut std::io::sink(), colour: false, status: Status::Off };
     let error =
-        run(&request, &mut |_: &Path, _: &mut dyn FnMut(&str)| Err("no rust-src".into()), &mut console).unwrap_err();
+        run(&request, &|_: &Path, _: &mut dyn FnMut(&str)| Err("no rust-src".into()), &mut console).unwrap_err();
     assert!(error.to_string().contains("no rust-src"));
     Ok(())
 }

@@ -63,6 +63,16 @@ pub enum NotebookError {
         /// The kernel's language.
         language: String,
     },
+    /// A parameter that does not fit the cell that declares it.
+    #[error("{name}: --parameter {parameter}: {reason}")]
+    Parameter {
+        /// The notebook's name.
+        name: String,
+        /// The parameter.
+        parameter: String,
+        /// Why it cannot be set.
+        reason: String,
+    },
     /// A folder without notebooks.
     #[error("{} holds no .ipynb file", path.display())]
     Empty {
@@ -188,6 +198,11 @@ impl Cell {
     /// Does the cell carry this tag (`metadata.tags`)?
     pub fn has_tag(&self, tag: &str) -> bool {
         self.metadata.get("tags").and_then(Value::as_array).is_some_and(|tags| tags.iter().any(|t| t == tag))
+    }
+
+    /// Is it run: a code cell that is not empty and not tagged `skip-execution`?
+    pub fn runs(&self) -> bool {
+        self.kind == CellKind::Code && !self.source.trim().is_empty() && !self.has_tag("skip-execution")
     }
 
     /// Adds a tag once.

@@ -1,13 +1,17 @@
-use super::{CellKind, Notebook, OutputStore};
-use crate::api::{CellError, Engine, Outcome};
-use crossbeam_channel::{RecvTimeoutError, bounded};
+use super::{CellKind, Notebook, OutputStore, Stop};
+use crate::api::{CellError, Engine, Interrupter, Outcome};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use std::time::{Duration, Instant};
 
 /// How a notebook is run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct RunOptions {
     /// The longest time for one cell; a cell that takes longer is interrupted and fails.
     pub timeout: Option<Duration>,
+    /// The longest time for all cells together.
+    pub notebook_timeout: Option<Duration>,
+    /// Ends the run early: the running cell is interrupted, the others are not run.
+    pub stop: Stop,
     /// Go on after a failing cell, as if every cell carried the tag `raises-exception`.
     pub allow_errors: bool,
 }
@@ -63,6 +67,21 @@ pub struct RunReport {
     pub elapsed: Duration,
     /// The first unexpected failure; the cells after it were not run.
     pub failure: Option<Failure>,
+    /// Each cell that was run, in order.
+    pub timings: Vec<CellTiming>,
+    /// Somebody asked to stop, and cells were left out.
+    pub stopped: bool,
+}
+
+/// How long a cell took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CellTiming {
+    /// Position in [`Notebook::cells`].
+    pub index: usize,
+    /// Time from its start to its end.
+    pub elapsed: Duration,
+    /// Did it end with an error, expected or not?
+    pub failed: bool,
 }
 
 impl RunReport {
@@ -105,38 +124,49 @@ pub fn run_notebook(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> RunReport {
     let began = Instant::now();
-    let runs = |cell: &super::Cell| {
-        cell.kind == CellKind::Code && !cell.source.trim().is_empty() && !cell.has_tag("skip-execution")
-    };
     for cell in &mut notebook.cells {
         if cell.kind == CellKind::Code {
             cell.outputs.clear();
             cell.execution_count = None;
         }
     }
-    let of = notebook.cells.iter().filter(|cell| runs(cell)).count();
-    let mut report = RunReport { cells: 0, of, elapsed: Duration::ZERO, failure: None };
+    let of = notebook.cells.iter().filter(|cell| cell.runs()).count();
+    let mut report =
+        RunReport { cells: 0, of, elapsed: Duration::ZERO, failure: None, timings: Vec::new(), stopped: false };
+    let limits = Limits {
+        cell: options.timeout,
+        notebook: options.notebook_timeout.map(|limit| (limit, began + limit)),
+        stop: options.stop,
+    };
     let mut store = OutputStore::default();
     let mut places = Vec::new();
-    for (index, cell) in notebook.cells.iter_mut().enumerate().filter(|(_, cell)| runs(cell)) {
+    for (index, cell) in notebook.cells.iter_mut().enumerate().filter(|(_, cell)| cell.runs()) {
         report.cells += 1;
         let number = report.cells;
+        if let Some(error) = limits.reached() {
+            report.stopped = limits.stop.is_requested();
+            report.failure = Some(Failure { index, number, id: cell.id.clone(), source: cell.source.clone(), error });
+            break;
+        }
         progress(Progress::CellStarted { index, number, of, source: &cell.source });
         cell.execution_count = Some(number as u64);
         places.push((store.begin_cell(), index));
         let cell_began = Instant::now();
-        let outcome = execute(engine, &cell.source, number as u64, &mut store, options.timeout);
+        let outcome = execute(engine, &cell.source, number as u64, &mut store, &limits);
         let (error, stopped) = match outcome {
             Outcome::Ok => (None, false),
             Outcome::Error(error) => (Some(error), false),
             Outcome::Interrupted(error) => (Some(error), true),
         };
         store.end_cell(error.as_ref());
-        progress(Progress::CellFinished { index, elapsed: cell_began.elapsed(), error: error.as_ref() });
+        let elapsed = cell_began.elapsed();
+        report.timings.push(CellTiming { index, elapsed, failed: error.is_some() });
+        progress(Progress::CellFinished { index, elapsed, error: error.as_ref() });
         let expected = options.allow_errors || cell.has_tag("raises-exception");
         if let Some(error) = error
             && (stopped || !expected)
         {
+            report.stopped = limits.stop.is_requested();
             let (id, source) = (cell.id.clone(), cell.source.clone());
             report.failure = Some(Failure { index, number, id, source, error });
             break;
@@ -150,35 +180,82 @@ pub fn run_notebook(
     report
 }
 
-/// Runs one cell; a second thread interrupts it when its time is over, and again each second until it ends.
-fn execute(
-    engine: &mut dyn Engine,
-    code: &str,
-    count: u64,
-    store: &mut OutputStore,
-    timeout: Option<Duration>,
-) -> Outcome {
+/// What ends a cell before its time.
+struct Limits {
+    cell: Option<Duration>,
+    /// The time for the whole notebook, and when it is over.
+    notebook: Option<(Duration, Instant)>,
+    stop: Stop,
+}
+
+impl Limits {
+    /// Why the next cell cannot be started.
+    fn reached(&self) -> Option<CellError> {
+        if self.stop.is_requested() {
+            let evalue = "the run was stopped before this cell".to_owned();
+            return Some(CellError { ename: "Interrupted".into(), evalue, traceback: Vec::new() });
+        }
+        let (limit, end) = self.notebook?;
+        (Instant::now() >= end).then(|| timeout(&notebook_note(limit), Vec::new()))
+    }
+
+    /// Waits for the end of the cell, and interrupts it when its time is over (again each second until it ends) or when
+    /// somebody asks for it. Returns the time limit that was reached.
+    fn watch(&self, ended: &Receiver<()>, interrupter: &Interrupter) -> Option<String> {
+        const AGAIN: Duration = Duration::from_secs(1);
+        const STEP: Duration = Duration::from_millis(100);
+        let cell = self.cell.map(|limit| (Instant::now() + limit, cell_note(limit)));
+        let notebook = self.notebook.map(|(limit, end)| (end, notebook_note(limit)));
+        let (mut due, mut note) = cell.into_iter().chain(notebook).min_by_key(|(end, _)| *end).unzip();
+        let (mut late, mut requests) = (None, 0);
+        loop {
+            let left = due.map(|due: Instant| due.saturating_duration_since(Instant::now()));
+            let wait = left.into_iter().chain(self.stop.is_watched().then_some(STEP)).min().unwrap_or(Duration::MAX);
+            if ended.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+                return late;
+            }
+            if due.is_some_and(|due| due <= Instant::now()) {
+                due = Some(Instant::now() + AGAIN);
+                late = late.or(note.take());
+                interrupter.interrupt();
+            }
+            if self.stop.requests() > requests {
+                requests = self.stop.requests();
+                interrupter.interrupt();
+            }
+        }
+    }
+}
+
+fn cell_note(limit: Duration) -> String {
+    format!("the cell took longer than {} s (--timeout)", limit.as_secs_f64())
+}
+
+fn notebook_note(limit: Duration) -> String {
+    format!("the notebook took longer than {} s (--notebook-timeout)", limit.as_secs_f64())
+}
+
+fn timeout(note: &str, mut traceback: Vec<String>) -> CellError {
+    traceback.push(note.to_owned());
+    CellError { ename: "Timeout".into(), evalue: note.to_owned(), traceback }
+}
+
+/// Runs one cell; a second thread watches its limits.
+fn execute(engine: &mut dyn Engine, code: &str, count: u64, store: &mut OutputStore, limits: &Limits) -> Outcome {
     engine.set_cell_number(count);
     let mut out = |output| store.push(output, count);
-    let Some(timeout) = timeout else { return engine.execute(code, &mut out) };
+    if limits.cell.is_none() && limits.notebook.is_none() && !limits.stop.is_watched() {
+        return engine.execute(code, &mut out);
+    }
     let interrupter = engine.interrupter();
     let (done, ended) = bounded::<()>(0);
     std::thread::scope(|scope| {
-        let watchdog = scope.spawn(move || {
-            let (mut wait, mut late) = (timeout, false);
-            while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-                (wait, late) = (Duration::from_secs(1), true);
-                interrupter.interrupt();
-            }
-            late
-        });
+        let watchdog = scope.spawn(move || limits.watch(&ended, &interrupter));
         let outcome = engine.execute(code, &mut out);
         drop(done);
-        match (outcome, watchdog.join().unwrap_or(false)) {
-            (Outcome::Interrupted(mut error) | Outcome::Error(mut error), true) => {
-                let note = format!("the cell took longer than {} s (--timeout)", timeout.as_secs_f64());
-                error.traceback.push(note.clone());
-                Outcome::Interrupted(CellError { ename: "Timeout".into(), evalue: note, traceback: error.traceback })
+        match (outcome, watchdog.join().unwrap_or(None)) {
+            (Outcome::Interrupted(error) | Outcome::Error(error), Some(note)) => {
+                Outcome::Interrupted(timeout(&note, error.traceback))
             }
             (outcome, _) => outcome,
         }
