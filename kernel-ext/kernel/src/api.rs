@@ -2,6 +2,7 @@
 
 use crossbeam_channel::{Receiver, never};
 use lathe_events::frame::{Bundle, Comm};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Which of the two output streams.
@@ -123,15 +124,83 @@ pub enum Outcome {
     Interrupted(CellError),
 }
 
+/// One thing that could stand at the cursor.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Match {
+    /// Full replacement text.
+    pub text: String,
+    /// In Jupyter's words: `function`, `class`, `module`, `instance`, `keyword`; empty when not known.
+    pub kind: String,
+    /// Parameters of a function, the type of a variable; may be empty.
+    pub signature: String,
+}
+
+impl From<&str> for Match {
+    fn from(text: &str) -> Self {
+        Self { text: text.to_owned(), ..Self::default() }
+    }
+}
+
 /// What could stand at the cursor; `start..end` (bytes) is replaced by a match.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completion {
-    /// Full replacement texts.
-    pub matches: Vec<String>,
+    /// What could stand there.
+    pub matches: Vec<Match>,
     /// Where the replaced text starts.
     pub start: usize,
     /// Where it ends.
     pub end: usize,
+}
+
+/// What a front end asks about code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Question {
+    /// What could stand at byte `cursor` of `code`?
+    Complete {
+        /// The cell.
+        code: String,
+        /// Where.
+        cursor: usize,
+    },
+    /// What is that at byte `cursor` of `code`?
+    Inspect {
+        /// The cell.
+        code: String,
+        /// Where.
+        cursor: usize,
+    },
+}
+
+/// The answer to a [`Question`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// To [`Question::Complete`].
+    Completion(Completion),
+    /// To [`Question::Inspect`]; `None` when nothing is known.
+    Inspection(Option<Bundle>),
+}
+
+/// Answers questions from another thread while [`Engine::execute`] runs; may wait some seconds.
+#[derive(Clone)]
+pub struct Asker(Arc<Ask>);
+
+type Ask = dyn Fn(&Question) -> Option<Answer> + Send + Sync;
+
+impl Asker {
+    /// Wraps the engine's way to answer.
+    pub fn new(ask: impl Fn(&Question) -> Option<Answer> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+
+    /// For an engine that answers only while no cell runs.
+    pub fn none() -> Self {
+        Self::new(|_| None)
+    }
+
+    /// `None` when no cell runs, or it cannot be answered while one does.
+    pub fn ask(&self, question: &Question) -> Option<Answer> {
+        (self.0)(question)
+    }
 }
 
 /// Stops the running cell; can be called from any thread while [`Engine::execute`] runs.
@@ -188,6 +257,10 @@ pub trait Engine {
     /// A handle that sends messages to the cell's process from another thread.
     fn messenger(&self) -> Messenger {
         Messenger::none()
+    }
+    /// A handle that answers questions from another thread while a cell runs.
+    fn asker(&self) -> Asker {
+        Asker::none()
     }
     /// Becomes readable when the process shows something; while no cell runs [`Engine::background`] then has something to do.
     fn stirred(&self) -> Receiver<()> {

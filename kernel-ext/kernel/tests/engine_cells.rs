@@ -237,10 +237,14 @@ fn completion_and_inspection_know_the_session() {
     with_engine(|engine| {
         check(engine, "let known_name = String::from(\"x\");");
         let found = engine.complete("known_n", 7);
-        assert!(found.matches.iter().any(|m| m == "known_name") && (found.start, found.end) == (0, 7), "{found:?}");
+        assert!(
+            found.matches.iter().any(|m| m.text == "known_name" && m.signature == ": String")
+                && (found.start, found.end) == (0, 7),
+            "{found:?}"
+        );
         let code = "let é = 1; known_name.le";
         let found = engine.complete(code, code.len());
-        assert!(found.matches.iter().any(|m| m.starts_with("len")), "{found:?}");
+        assert!(found.matches.iter().any(|m| m.text == "len" && m.kind == "function"), "{found:?}");
         assert_eq!(&code[found.start..found.end], "le");
         let text = engine.inspect("known_name", 3).expect("a known variable").data["text/plain"].to_string();
         assert!(text.contains("String"), "{text}");

@@ -117,7 +117,7 @@ fn a_running_cell_can_be_interrupted_and_blocks_no_question() {
     let cell = kernel.execute("display d started\nwait");
     let behind = kernel.execute("result 2");
     kernel.wait_for(&cell, "display_data");
-    let reply = kernel.ask("complete_request", json!({"code": "abc", "cursor_pos": 2}));
+    let reply = kernel.ask("complete_request", json!({"code": "silent", "cursor_pos": 2}));
     assert_eq!((reply.content["matches"].clone(), reply.number("cursor_start")), (json!([]), Some(2)));
     assert!(!kernel.ask("inspect_request", json!({"code": "abc", "cursor_pos": 2})).flag("found", true));
     assert_eq!(
@@ -232,6 +232,42 @@ fn questions_wait_for_the_engine_but_not_for_a_cell() {
     assert_eq!(kernel.reply(&first).content["matches"], json!(["ab!"]));
     assert_eq!(kernel.reply(&second).content["matches"], json!(["cd!"]));
     assert_eq!(kinds(&kernel.heard(&second)), ["busy", "idle"]);
+}
+
+#[test]
+fn questions_are_answered_while_a_cell_runs() {
+    let kernel = start();
+    let ask = |code: &str| kernel.ask("complete_request", json!({"code": code, "cursor_pos": 2})).content;
+    let cell = kernel.execute("gate");
+    kernel.wait_for(&cell, "execute_input");
+    let later = kernel.execute("result 1");
+    assert_eq!(ask("ab")["matches"], json!(["ab?"]));
+    assert_eq!(ask("cd")["matches"], json!(["cd?"]));
+    // What nobody knows is answered all the same.
+    assert_eq!(ask("silent")["matches"], json!([]));
+    let id = kernel.send(&kernel.shell, "inspect_request", json!({"code": "ab", "cursor_pos": 2}));
+    assert_eq!(kernel.reply(&id).content["found"], false);
+    kernel.gate.send(()).unwrap();
+    kernel.reply(&cell);
+    kernel.reply(&later);
+    assert_eq!(ask("ab")["matches"], json!(["ab!"]));
+}
+
+#[test]
+fn a_question_behind_a_cell_that_waits_for_the_start_is_answered() {
+    let (fake, gate) = Fake::new();
+    let (begin, begun) = crossbeam_channel::unbounded::<()>();
+    let start = move |_: &mut dyn FnMut(String)| match begun.recv() {
+        Ok(()) => Ok(Box::new(fake) as Box<dyn Engine>),
+        Err(error) => Err(error.to_string()),
+    };
+    let kernel = start_with(gate, Box::new(start));
+    let cell = kernel.execute("gate");
+    let question = kernel.send(&kernel.shell, "complete_request", json!({"code": "ab", "cursor_pos": 2}));
+    begin.send(()).unwrap();
+    assert_eq!(kernel.reply(&question).content["matches"], json!(["ab?"]));
+    kernel.gate.send(()).unwrap();
+    kernel.reply(&cell);
 }
 
 #[test]

@@ -57,6 +57,11 @@ impl Control {
         self.busy.store(true, SeqCst);
     }
 
+    /// A cell is being compiled or run.
+    pub fn is_busy(&self) -> bool {
+        self.busy.load(SeqCst)
+    }
+
     /// The cell ended; was it asked to stop, and was its process ended?
     pub fn end(&self) -> (bool, bool) {
         self.busy.store(false, SeqCst);

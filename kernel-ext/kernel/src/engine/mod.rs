@@ -2,6 +2,8 @@
 //!
 //! The same program is kernel, child of evcxr and `cargo`: [`enter_special_modes`] tells which.
 
+mod answer;
+mod aside;
 mod cell;
 mod child;
 mod complete;
@@ -23,8 +25,9 @@ mod worker;
 
 pub use complete::{Completeness, is_complete};
 
-use crate::api::{Completion, Engine, Interrupter, Outcome, Output, Stream};
+use crate::api::{Answer, Asker, Completion, Engine, Interrupter, Outcome, Output, Question, Stream};
 use crate::prepared::{PrepareError, Prepared};
+use aside::Aside;
 use cell::Cell;
 use control::Control;
 use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
@@ -112,6 +115,7 @@ pub struct EvcxrEngine {
     jobs: Sender<Job>,
     events: Receiver<Event>,
     control: Arc<Control>,
+    aside: Arc<Aside>,
     pending: Pending,
     token: u64,
     /// As they were after the last cell.
@@ -135,6 +139,8 @@ impl EvcxrEngine {
         let (jobs, job_queue) = unbounded();
         let (event_sender, events) = bounded(QUEUE);
         let (ready, started) = bounded(1);
+        let aside = Arc::new(Aside::default());
+        let for_worker = Arc::clone(&aside);
         let (folder, control) = run_dir::with_engine_folder(&prepared, &exe, |folder| {
             let fifo_path = folder.join(shim::FIFO);
             let fifo = make_fifo(&fifo_path).map_err(|source| EngineError::Io { path: fifo_path.clone(), source })?;
@@ -164,7 +170,7 @@ impl EvcxrEngine {
                     Ok(context) => {
                         // The receiver may have given up.
                         let _ = ready.send(Ok(()));
-                        worker::work(context, &place, &job_queue);
+                        worker::work(context, &place, &job_queue, &for_worker);
                     }
                     Err(error) => drop(ready.send(Err(error))),
                 })
@@ -182,6 +188,7 @@ impl EvcxrEngine {
             jobs,
             events,
             control,
+            aside,
             pending: Pending::default(),
             token: 0,
             variables: Vec::new(),
@@ -209,6 +216,8 @@ impl EvcxrEngine {
 
     /// Compiles and runs code; what it shows goes to `out`, what happened to the report.
     fn run(&mut self, code: &str, opt: u8, out: &mut dyn FnMut(Output)) -> Result<(Done, Report), String> {
+        // What it knows is about to be old.
+        self.aside.end();
         self.token += 1;
         let token = self.token;
         let (done, result) = bounded(1);
@@ -239,6 +248,14 @@ impl EvcxrEngine {
         }
     }
 
+    /// Asks the worker, which is free.
+    fn ask(&mut self, question: Question) -> Option<Answer> {
+        self.aside.end();
+        let (done, answer) = bounded(1);
+        self.jobs.send(Job::Ask { question, done }).ok()?;
+        answer.recv_timeout(QUESTION).ok()
+    }
+
     /// Values of a type that this cell defines anew have the old layout: they are dropped before, by the old definition.
     fn drop_outdated(&mut self, cell: &Cell, out: &mut dyn FnMut(Output)) {
         let Some((redefined, lost)) = self.memory.outdated(cell, &self.variables) else { return };
@@ -264,6 +281,7 @@ impl Engine for EvcxrEngine {
         let level = cell.opt.unwrap_or(u8::from(self.memory.takes_time(&cell)));
         let result = self.run(&cell.code, level, out);
         let (requested, killed) = self.control.end();
+        self.aside.dismiss();
         let (done, mut report) = match result {
             Ok(result) => result,
             Err(error) => return Outcome::Error(render::failure("EngineDied", &error, Vec::new())),
@@ -296,26 +314,22 @@ impl Engine for EvcxrEngine {
     }
 
     fn complete(&mut self, code: &str, cursor: usize) -> Completion {
-        let cursor = floor_char_boundary(code, cursor);
-        let (done, answer) = bounded(1);
-        let job = Job::Complete { code: code.to_owned(), cursor, done };
-        let nothing = Completion { matches: Vec::new(), start: cursor, end: cursor };
-        if self.jobs.send(job).is_err() {
-            return nothing;
+        match self.ask(Question::Complete { code: code.to_owned(), cursor }) {
+            Some(Answer::Completion(completion)) => completion,
+            _ => Completion { matches: Vec::new(), start: cursor, end: cursor },
         }
-        answer.recv_timeout(QUESTION).ok().filter(|found| !found.matches.is_empty()).unwrap_or(nothing)
     }
 
     fn inspect(&mut self, code: &str, cursor: usize) -> Option<Bundle> {
-        let is_name = |c: char| c.is_alphanumeric() || c == '_';
-        let cursor = floor_char_boundary(code, cursor);
-        // The question is about the whole word under the cursor.
-        let cursor = cursor + code[cursor..].find(|c| !is_name(c)).unwrap_or(code.len() - cursor);
-        let (done, answer) = bounded(1);
-        self.jobs.send(Job::Inspect { code: code.to_owned(), cursor, done }).ok()?;
-        let (plain, html) = answer.recv_timeout(QUESTION).ok()??;
-        let known = !plain.trim().is_empty() && plain != "No documentation found";
-        known.then(|| Bundle::text(plain).with("text/html", html))
+        match self.ask(Question::Inspect { code: code.to_owned(), cursor }) {
+            Some(Answer::Inspection(found)) => found,
+            _ => None,
+        }
+    }
+
+    fn asker(&self) -> Asker {
+        let (aside, control) = (Arc::clone(&self.aside), Arc::clone(&self.control));
+        Asker::new(move |question| aside.ask(question, &control))
     }
 
     fn interrupter(&self) -> Interrupter {
@@ -375,8 +389,4 @@ fn make_fifo(path: &Path) -> io::Result<File> {
         return Err(io::Error::last_os_error());
     }
     File::options().read(true).write(true).open(path)
-}
-
-fn floor_char_boundary(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }

@@ -1,14 +1,16 @@
 //! The thread that owns evcxr's context: it compiles and runs one cell after the other.
 
+use super::answer::answer;
+use super::aside::Aside;
 use super::record::{Kind, Writer};
 use super::{EngineError, shim};
-use crate::api::Completion;
+use crate::api::{Answer, Question};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use evcxr::{CommandContext, CompilationError, Error, EvalContext, EvalOutputs};
 use std::collections::HashMap;
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -22,8 +24,7 @@ const FOREVER: Duration = Duration::from_secs(3600);
 /// What the worker is asked.
 pub(super) enum Job {
     Execute { code: String, token: u64, opt: u8, done: Sender<Done> },
-    Complete { code: String, cursor: usize, done: Sender<Completion> },
-    Inspect { code: String, cursor: usize, done: Sender<Option<(String, String)>> },
+    Ask { question: Question, done: Sender<Answer> },
 }
 
 /// How a cell ended, as evcxr saw it.
@@ -61,7 +62,14 @@ pub(super) fn start(child: Command) -> Result<CommandContext, EngineError> {
 }
 
 /// Works until the engine is gone.
-pub(super) fn work(mut context: CommandContext, folder: &std::path::Path, jobs: &Receiver<Job>) {
+pub(super) fn work(context: CommandContext, folder: &Path, jobs: &Receiver<Job>, aside: &Aside) {
+    let mut context = Box::new(context);
+    aside.publish(&mut context);
+    serve(&mut context, folder, jobs);
+    aside.retract();
+}
+
+fn serve(context: &mut CommandContext, folder: &Path, jobs: &Receiver<Job>) {
     let mut sync = Writer::open(&folder.join(shim::FIFO)).ok();
     let (mut loaded, mut warm) = (false, false);
     loop {
@@ -81,7 +89,7 @@ pub(super) fn work(mut context: CommandContext, folder: &std::path::Path, jobs: 
             Job::Execute { code, token, opt, done } => {
                 // When it cannot be written the cell runs with the last level.
                 let _ = std::fs::write(folder.join(shim::OPT_LEVEL), opt.to_string());
-                let result = execute(&mut context, &code);
+                let result = execute(context, &code);
                 let variables = context.variables_and_types().map(|(n, t)| (n.to_owned(), t.to_owned())).collect();
                 if let Some(sync) = &mut sync {
                     // Everything that the cell printed is in the FIFO before this mark.
@@ -92,13 +100,8 @@ pub(super) fn work(mut context: CommandContext, folder: &std::path::Path, jobs: 
                 // The first cell is the prelude.
                 loaded = true;
             }
-            Job::Complete { code, cursor, done } => {
-                let found = catch_unwind(AssertUnwindSafe(|| context.completions(&code, cursor)));
-                let _ = done.send(found.ok().and_then(Result::ok).map(completion).unwrap_or_default());
-            }
-            Job::Inspect { code, cursor, done } => {
-                let found = catch_unwind(AssertUnwindSafe(|| context.hover_at(&code, cursor)));
-                let _ = done.send(found.ok().and_then(Result::ok));
+            Job::Ask { question, done } => {
+                let _ = done.send(answer(context, &question));
             }
         }
     }
@@ -118,18 +121,6 @@ fn execute(context: &mut CommandContext, code: &str) -> Ended {
             ))
         }
     }
-}
-
-fn completion(found: evcxr::Completions) -> Completion {
-    let mut matches: Vec<String> = Vec::new();
-    for item in found.completions {
-        // A place for an argument means nothing to a front end without snippets.
-        let text = item.code.split("$0").next().unwrap_or_default().to_owned();
-        if !text.is_empty() && !matches.contains(&text) {
-            matches.push(text);
-        }
-    }
-    Completion { matches, start: found.start_offset, end: found.end_offset }
 }
 
 /// What a child needs in its environment, and where it starts.

@@ -2,7 +2,7 @@
 
 use super::text::char_offset;
 use super::{Message, history::History, message};
-use crate::api::{CellError, Completion};
+use crate::api::{CellError, Completion, Match};
 use crate::engine::Completeness;
 use lathe_events::frame::Bundle;
 use serde_json::{Value, json};
@@ -85,22 +85,24 @@ pub(super) fn expression_error(error: &CellError) -> Value {
     json!({"status": "error", "ename": ename, "evalue": evalue, "traceback": traceback})
 }
 
-/// Byte offsets become character offsets.
+/// Byte offsets become character offsets; kinds and signatures go where ipykernel puts them.
 pub(super) fn completion_reply(request: &Message, completion: &Completion) -> Value {
     let code = request.text("code");
-    // Names without the brackets of a call, as other kernels answer; front ends insert them as they are.
-    let mut matches: Vec<&str> = Vec::new();
-    for name in completion.matches.iter().map(|text| text.trim_end_matches(['(', ')'])) {
-        if !name.is_empty() && !matches.contains(&name) {
-            matches.push(name);
-        }
-    }
+    let (start, end) = (char_offset(code, completion.start), char_offset(code, completion.end));
+    let matches: Vec<&str> = completion.matches.iter().map(|found| found.text.as_str()).collect();
+    let types: Vec<Value> = completion
+        .matches
+        .iter()
+        .map(|Match { text, kind, signature }| {
+            json!({"text": text, "type": kind, "signature": signature, "start": start, "end": end})
+        })
+        .collect();
     json!({
         "status": "ok",
         "matches": matches,
-        "cursor_start": char_offset(code, completion.start),
-        "cursor_end": char_offset(code, completion.end),
-        "metadata": {},
+        "cursor_start": start,
+        "cursor_end": end,
+        "metadata": {"_jupyter_types_experimental": types},
     })
 }
 
@@ -117,12 +119,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn completions_are_names_and_offsets_are_characters() {
+    fn completions_tell_what_they_are_and_offsets_are_characters() {
         let content = json!({"code": "é.le"}).as_object().cloned().unwrap_or_default();
-        let matches = ["len()", "len", "left(", "lead!("].map(String::from).to_vec();
+        let len = Match { text: "len".into(), kind: "function".into(), signature: "()".into() };
         let request = Message { content, ..Message::default() };
+        let matches = vec![len, "left".into()];
         let reply = completion_reply(&request, &Completion { matches, start: 3, end: 5 });
-        assert_eq!(reply["matches"], json!(["len", "left", "lead!"]));
+        assert_eq!(reply["matches"], json!(["len", "left"]));
         assert_eq!((&reply["cursor_start"], &reply["cursor_end"]), (&json!(2), &json!(4)));
+        let first = json!({"text": "len", "type": "function", "signature": "()", "start": 2, "end": 4});
+        assert_eq!(reply["metadata"]["_jupyter_types_experimental"][0], first);
     }
 }

@@ -118,10 +118,10 @@ pub fn serve(connection: &ConnectionFile, setup: Setup) -> Result<(), ServeError
     let sockets = Sockets::bind(connection)?;
     let wake = Arc::new(Wake::new()?);
     let waker = Arc::clone(&wake);
-    let (jobs, events) = worker::spawn(setup.start, Arc::new(move || waker.wake()))?;
+    let (jobs, questions, events) = worker::spawn(setup.start, Arc::new(move || waker.wake()))?;
     let codec = Codec::new(&connection.key, "lathe");
-    let session =
-        Session::new(codec.clone(), setup.is_complete, setup.rust_version, jobs.clone(), History::new(setup.history));
+    let history = History::new(setup.history);
+    let session = Session::new(codec.clone(), setup.is_complete, setup.rust_version, jobs.clone(), questions, history);
     let gate = Gate::new(codec.clone());
     // SAFETY: getppid cannot fail.
     let parent = std::env::var_os("JPY_PARENT_PID").map(|_| unsafe { libc::getppid() });

@@ -1,7 +1,7 @@
 //! The thread on which the engine lives.
 
 use super::StartEngine;
-use crate::api::{Completion, Engine, Interrupter, Outcome, Output};
+use crate::api::{Answer, Asker, Completion, Engine, Interrupter, Outcome, Output, Question};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use lathe_events::frame::Bundle;
 use std::any::Any;
@@ -30,6 +30,8 @@ pub(super) enum Event {
     Completed(Completion),
     Inspected(Option<Bundle>),
     Paged(Option<Bundle>),
+    /// What was asked while a cell runs; `None` when it could not be answered.
+    Aside(Option<Answer>),
     /// A fault of the kernel itself: the engine is gone.
     Crashed(String),
     Stopped,
@@ -42,26 +44,39 @@ const CAPACITY: usize = 1024;
 pub(super) fn spawn(
     start: StartEngine,
     wake: Arc<dyn Fn() + Send + Sync>,
-) -> std::io::Result<(Sender<Job>, Receiver<Event>)> {
+) -> std::io::Result<(Sender<Job>, Sender<Question>, Receiver<Event>)> {
     let (jobs, todo) = unbounded();
+    let (questions, asked) = unbounded();
     let (events, receiver) = bounded(CAPACITY);
-    let send = move |event| {
+    let send: Report = Arc::new(move |event| {
         // Nobody listens any more once the server has ended.
         let sent = events.send(event).is_ok();
         wake();
         sent
-    };
+    });
     // Compiler front ends recurse deeply.
     std::thread::Builder::new().name("engine".into()).stack_size(64 << 20).spawn(move || {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(start, &todo, &send))) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(start, &todo, &asked, &send))) {
             send(Event::Crashed(panic_text(panic.as_ref())));
         }
         send(Event::Stopped);
     })?;
-    Ok((jobs, receiver))
+    Ok((jobs, questions, receiver))
 }
 
-fn work(start: StartEngine, todo: &Receiver<Job>, send: &dyn Fn(Event) -> bool) {
+/// The engine's thread and the thread of the questions use it.
+type Report = Arc<dyn Fn(Event) -> bool + Send + Sync>;
+
+/// Answers questions while a cell runs.
+fn answer(asker: &Asker, asked: &Receiver<Question>, send: &Report) {
+    for question in asked {
+        if !send(Event::Aside(asker.ask(&question))) {
+            break;
+        }
+    }
+}
+
+fn work(start: StartEngine, todo: &Receiver<Job>, asked: &Receiver<Question>, send: &Report) {
     let mut engine: Box<dyn Engine> = match start(&mut |note| _ = send(Event::Note(note))) {
         Ok(engine) => engine,
         Err(reason) => {
@@ -69,6 +84,15 @@ fn work(start: StartEngine, todo: &Receiver<Job>, send: &dyn Fn(Event) -> bool) 
             return;
         }
     };
+    let (asker, asked, for_answers) = (engine.asker(), asked.clone(), Arc::clone(send));
+    // rust-analyzer recurses deeply. Without this thread questions wait until the cell has ended.
+    let spawned = std::thread::Builder::new()
+        .name("questions".into())
+        .stack_size(64 << 20)
+        .spawn(move || answer(&asker, &asked, &for_answers));
+    if let Err(error) = spawned {
+        eprintln!("lathe-kernel: no completion while cells run: {error}");
+    }
     send(Event::Started(Ok(engine.interrupter())));
     for job in todo {
         let answer = match job {

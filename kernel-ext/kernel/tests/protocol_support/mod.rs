@@ -3,7 +3,7 @@
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use lathe_events::frame::Bundle;
-use lathe_kernel::api::{CellError, Completion, Engine, Interrupter, Outcome, Output, Stream};
+use lathe_kernel::api::{Answer, Asker, CellError, Completion, Engine, Interrupter, Outcome, Output, Question, Stream};
 use lathe_kernel::engine::Completeness;
 use lathe_kernel::protocol::{Codec, ConnectionFile, Message, ServeError, Setup, StartEngine, serve};
 use serde_json::{Map, Value, json};
@@ -76,7 +76,7 @@ impl Engine for Fake {
     /// Completes the word before the cursor to itself and an exclamation mark.
     fn complete(&mut self, code: &str, cursor: usize) -> Completion {
         let start = code[..cursor].rfind(|c: char| !c.is_alphabetic()).map_or(0, |at| at + 1);
-        Completion { matches: vec![format!("{}!", &code[start..cursor])], start, end: cursor }
+        Completion { matches: vec![format!("{}!", &code[start..cursor]).as_str().into()], start, end: cursor }
     }
 
     fn inspect(&mut self, code: &str, cursor: usize) -> Option<Bundle> {
@@ -86,6 +86,15 @@ impl Engine for Fake {
     fn interrupter(&self) -> Interrupter {
         let stop = self.stop.0.clone();
         Interrupter::new(move || _ = stop.send(()))
+    }
+
+    /// Answers as [`Fake::complete`] with a question mark, but nothing to the question `silent`.
+    fn asker(&self) -> Asker {
+        Asker::new(|question| {
+            let Question::Complete { code, cursor } = question else { return Some(Answer::Inspection(None)) };
+            let matches = vec![format!("{}?", &code[..*cursor]).as_str().into()];
+            (code != "silent").then_some(Answer::Completion(Completion { matches, start: 0, end: *cursor }))
+        })
     }
 
     fn shutdown(&mut self) {}

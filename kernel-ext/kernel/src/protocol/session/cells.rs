@@ -121,7 +121,7 @@ impl Session {
     pub(super) fn engine_gone(&mut self, reason: CellError, now: Instant) {
         self.engine = EngineState::Gone(reason.clone());
         self.asking = false;
-        for ask in std::mem::take(&mut self.asks) {
+        for ask in std::mem::take(&mut self.asks).into_iter().chain(std::mem::take(&mut self.asides)) {
             self.answer_unasked(&ask);
         }
         self.finish(Outcome::Error(reason), now);

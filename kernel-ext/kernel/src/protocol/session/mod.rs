@@ -1,17 +1,17 @@
 //! What the kernel decides: which request runs when, and what is answered. No sockets here.
 
+mod asides;
 mod cells;
 mod questions;
 mod send;
 mod steps;
 
-use crate::api::{CellError, Interrupter, Outcome};
+use crate::api::{CellError, Interrupter, Outcome, Question};
 use crate::engine::Completeness;
 use crate::protocol::history::History;
 use crate::protocol::message::{Codec, Message};
 use crate::protocol::outputs::OutputBuffer;
 use crate::protocol::replies;
-use crate::protocol::text::byte_offset;
 use crate::protocol::worker::{Event, Job};
 use crossbeam_channel::Sender;
 use serde_json::{Map, Value};
@@ -65,6 +65,10 @@ pub(in crate::protocol) struct Session {
     /// Completions and inspections; the engine works on the first one when `asking`.
     asks: VecDeque<Request>,
     asking: bool,
+    /// Questions that came while a cell runs; the first one is being answered when `asking_aside`.
+    asides: VecDeque<Request>,
+    asking_aside: bool,
+    questions: Sender<Question>,
     history: History,
     count: u64,
     last_note: Option<String>,
@@ -80,6 +84,7 @@ impl Session {
         is_complete: fn(&str) -> Completeness,
         rust_version: String,
         jobs: Sender<Job>,
+        questions: Sender<Question>,
         history: History,
     ) -> Self {
         let mut session = Self {
@@ -92,6 +97,9 @@ impl Session {
             running: None,
             asks: VecDeque::new(),
             asking: false,
+            asides: VecDeque::new(),
+            asking_aside: false,
+            questions,
             history,
             count: 0,
             last_note: None,
@@ -118,14 +126,12 @@ impl Session {
             }
             "complete_request" | "inspect_request" => {
                 self.status("busy", &request.message.header);
-                // Behind the start of the engine a question waits, behind a cell it does not.
-                let alive = !matches!(self.engine, EngineState::Gone(_));
-                let free = alive && self.running.is_none() && self.queue.is_empty();
-                if free {
+                if matches!(self.engine, EngineState::Gone(_)) {
+                    self.answer_unasked(&request);
+                } else {
                     self.asks.push_back(request);
                     self.pump(now);
-                } else {
-                    self.answer_unasked(&request);
+                    self.ask_aside();
                 }
             }
             _ => self.answer_at_once(&request, now),
@@ -166,6 +172,7 @@ impl Session {
                 self.engine = EngineState::Ready(interrupter);
                 if self.running.is_some() {
                     self.start_step(now);
+                    self.ask_aside();
                 } else {
                     self.pump(now);
                 }
@@ -187,6 +194,7 @@ impl Session {
             Event::Completed(completion) => {
                 self.answer_ask(|message| replies::completion_reply(message, &completion), now)
             }
+            Event::Aside(answer) => self.answer_aside(answer, now),
             Event::Inspected(found) => self.answer_ask(|_| replies::inspection_reply(found.as_ref()), now),
             Event::Crashed(text) => {
                 let evalue = format!("a fault inside the kernel: {text}");
@@ -228,17 +236,12 @@ impl Session {
     fn pump(&mut self, now: Instant) {
         while self.running.is_none() && !self.asking {
             if let Some(request) = self.queue.pop_front() {
-                for ask in std::mem::take(&mut self.asks) {
-                    self.answer_unasked(&ask);
-                }
                 self.begin(request, now);
+                self.ask_aside();
             } else if let (Some(ask), EngineState::Ready(_)) = (self.asks.front(), &self.engine) {
-                let code = ask.message.text("code").to_owned();
-                let cursor = ask.message.number("cursor_pos").and_then(|n| usize::try_from(n).ok());
-                let cursor = byte_offset(&code, cursor.unwrap_or(usize::MAX));
-                let job = match ask.message.kind() {
-                    "complete_request" => Job::Complete(code, cursor),
-                    _ => Job::Inspect(code, cursor),
+                let job = match asides::question(&ask.message) {
+                    Question::Complete { code, cursor } => Job::Complete(code, cursor),
+                    Question::Inspect { code, cursor } => Job::Inspect(code, cursor),
                 };
                 self.asking = true;
                 self.send_job(job, now);
