@@ -142,7 +142,7 @@ impl Engine for RemoteEngine {
             at.map_or(cursor, |at| byte_offset(code, at))
         };
         let texts = answer.get("matches").and_then(Value::as_array).into_iter().flatten();
-        let matches = texts.filter_map(|text| text.as_str().map(str::to_owned)).collect();
+        let matches = texts.filter_map(|text| text.as_str().map(Into::into)).collect();
         Completion { matches, start: place("cursor_start"), end: place("cursor_end") }
     }
 
