@@ -215,7 +215,7 @@ fn series_differ_in_shape_and_hatching_not_only_in_colour() -> Tested {
     // Six beads a line and one in the legend: circles, then squares on their rims.
     assert_eq!(two.matches("<circle").count(), 7 + 7 + 7, "rims of both, markers of the first");
     assert_eq!(one.matches("<circle").count(), 0, "a single line needs no marker");
-    let bars = display::bars(&df!["m" => ["x", "y"], "a" => [1, 2], "b" => [2, 3]]?, "m", ["a", "b"])?.svg();
+    let bars = bars(&df!["m" => ["x", "y"], "a" => [1, 2], "b" => [2, 3]]?, "m", ["a", "b"])?.svg();
     assert!(bars.matches("stroke-opacity=\"0.60\"").count() > 10, "the second series is hatched");
     Ok(())
 }
