@@ -1,7 +1,7 @@
 //! What has a richer form than text.
 
 use lathe_events::frame::Bundle;
-use polars::prelude::{Column, DataFrame, IntoColumn as _, Series};
+use polars::prelude::{Column, DataFrame, IntoColumn as _, LazyFrame, Series};
 use serde_json::Value;
 
 use crate::grid::Picture;
@@ -69,6 +69,17 @@ impl Rich for Column {
 impl Rich for Series {
     fn bundle(&self) -> Bundle {
         self.clone().into_column().bundle()
+    }
+}
+
+impl Rich for LazyFrame {
+    /// The optimised plan: nothing is computed.
+    fn bundle(&self) -> Bundle {
+        let plan = self.explain(true).or_else(|_| self.explain(false));
+        let plan = plan.unwrap_or_else(|error| format!("the plan does not hold: {error}"));
+        Bundle::text(format!(
+            "LazyFrame, not computed yet: .collect()? computes it. Its plan, from the bottom up:\n{plan}"
+        ))
     }
 }
 

@@ -104,10 +104,10 @@ impl<'a> Table<'a> {
             let _ = match column {
                 Some((column, _)) => write!(
                     html,
-                    "<th scope=\"col\" style=\"text-align:{};padding:2px 10px\">{}<br><span style=\"font-weight:normal;opacity:.7\">{}</span></th>",
+                    "<th scope=\"col\" style=\"text-align:{};padding:2px 10px\">{}<br><span style=\"font-weight:normal;opacity:.8\">{}</span></th>",
                     align(column.dtype()),
                     escape(column.name()),
-                    escape(&column.dtype().to_string())
+                    escape(&kind(column))
                 ),
                 None => write!(html, "<th scope=\"col\" aria-label=\"columns left out\">…</th>"),
             };
@@ -118,13 +118,14 @@ impl<'a> Table<'a> {
             for column in &columns {
                 let _ = match column {
                     Some((column, cells)) if row.is_some() => {
-                        let (text, faint) = match &cells[line] {
-                            Cell::Value(text) => (escape(text), ""),
-                            Cell::Null => (String::from("null"), ";opacity:.55;font-style:italic"),
+                        let (text, faint, whole) = match &cells[line] {
+                            Cell::Value(text) => (escape(text), "", String::new()),
+                            Cell::Cut(text, whole) => (escape(text), "", format!(" title=\"{}\"", escape(whole))),
+                            Cell::Null => (String::from("null"), ";opacity:.75;font-style:italic", String::new()),
                         };
                         write!(
                             html,
-                            "<td style=\"text-align:{};padding:2px 10px{faint}\">{text}</td>",
+                            "<td style=\"text-align:{};padding:2px 10px{faint}\"{whole}>{text}</td>",
                             align(column.dtype())
                         )
                     }
@@ -144,10 +145,10 @@ impl<'a> Table<'a> {
         for column in &columns {
             blocks.push(match column {
                 Some((column, cells)) => {
-                    let mut block = vec![column.name().to_string(), column.dtype().to_string()];
+                    let mut block = vec![column.name().to_string(), kind(column)];
                     block.extend(cells.iter().zip(&rows).map(|(cell, row)| match cell {
                         _ if row.is_none() => String::from("…"),
-                        Cell::Value(text) => text.replace('\n', "⏎"),
+                        Cell::Value(text) | Cell::Cut(text, _) => text.replace('\n', "⏎"),
                         Cell::Null => String::from("null"),
                     }));
                     (block, align(column.dtype()) == "right")
@@ -187,7 +188,21 @@ type Shown<'a> = Option<(&'a Column, Vec<Cell>)>;
 
 enum Cell {
     Value(String),
+    /// What is shown, and what is read when the pointer rests on it.
+    Cut(String, String),
     Null,
+}
+
+/// Type, and how many values are missing: `f64, 3 null, 1 NaN`.
+fn kind(column: &Column) -> String {
+    let mut text = column.dtype().to_string();
+    let nan = column.is_nan().map_or(0, |mask| mask.sum().unwrap_or(0));
+    for (count, what) in [(column.null_count(), "null"), (nan as usize, "NaN")] {
+        if count > 0 {
+            text.push_str(&format!(", {} {what}", grouped(count)));
+        }
+    }
+    text
 }
 
 fn align(dtype: &DataType) -> &'static str {
@@ -204,18 +219,19 @@ fn column_cells(column: &Column, rows: &[Option<usize>]) -> Vec<Cell> {
         .iter()
         .map(|value| match value {
             AnyValue::Null => Cell::Null,
-            AnyValue::String(text) => Cell::Value(cut(text)),
+            AnyValue::String(text) => cut(text),
+            AnyValue::StringOwned(text) => cut(text),
             AnyValue::Datetime(at, unit, _) => Cell::Value(moment(*at, *unit)),
             AnyValue::DatetimeOwned(at, unit, _) => Cell::Value(moment(*at, *unit)),
-            value => Cell::Value(match float(value) {
-                Some(v) if !v.is_finite() => v.to_string(),
-                Some(0.0) => decimals.map_or(String::from("0"), |decimals| format!("{:.decimals$}", 0.0)),
-                Some(v) => match decimals {
+            value => match float(value) {
+                Some(v) if !v.is_finite() => Cell::Value(v.to_string()),
+                Some(0.0) => Cell::Value(decimals.map_or(String::from("0"), |decimals| format!("{:.decimals$}", 0.0))),
+                Some(v) => Cell::Value(match decimals {
                     Some(decimals) => format!("{v:.decimals$}"),
                     None => format!("{v:.3e}"),
-                },
+                }),
                 None => cut(&value.to_string()),
-            }),
+            },
         })
         .collect()
 }
@@ -264,16 +280,19 @@ fn moment(at: i64, unit: TimeUnit) -> String {
     }
 }
 
-fn cut(text: &str) -> String {
-    if text.chars().count() <= CELL_LIMIT {
-        text.to_owned()
-    } else {
-        format!("{}…", text.chars().take(CELL_LIMIT - 1).collect::<String>())
-    }
+/// A long text is cut; what is shown when the pointer rests on it has a limit too.
+fn cut(text: &str) -> Cell {
+    const WHOLE: usize = 1000;
+    let shorten = |limit: usize| match text.char_indices().nth(limit - 1) {
+        Some((end, _)) if text.chars().nth(limit).is_some() => format!("{}…", &text[..end]),
+        _ => text.to_owned(),
+    };
+    let shown = shorten(CELL_LIMIT);
+    if shown == text { Cell::Value(shown) } else { Cell::Cut(shown, shorten(WHOLE)) }
 }
 
 /// `525600` as `525,600`.
-fn grouped(n: usize) -> String {
+pub(crate) fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, c) in digits.chars().enumerate() {

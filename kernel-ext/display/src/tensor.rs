@@ -8,14 +8,20 @@ use dfdx::tensor::{Cpu, Tensor};
 use lathe_events::frame::Bundle;
 
 use crate::Rich;
-use crate::kinds::Number;
+use crate::figure::Figure;
+use crate::grid::Picture;
+use crate::kinds::{Number, heatmap, image_grid};
+use crate::picture_file::base64;
 use crate::scale::number;
-use crate::show::Limited;
 use crate::svg::escape;
+use crate::table::grouped;
+use crate::value_text::Limited;
 
 /// Rows and columns beyond these are left out of the table of values.
 const ROWS: usize = 8;
 const COLUMNS: usize = 10;
+/// Matrices of a stack that are drawn.
+const PICTURES: usize = 16;
 
 impl<S: Shape, E: Number + Unit, T> Rich for Tensor<S, E, Cpu, T> {
     fn bundle(&self) -> Bundle {
@@ -47,6 +53,57 @@ pub(crate) fn matrix_bundle<N: Number>(rows: &[Vec<N>]) -> Bundle {
     summary("Matrix", &[rows.len(), columns], short_type(std::any::type_name::<N>()), &values)
 }
 
+/// A list of numbers too long to be read whole: statistics, first and last values.
+pub(crate) fn long_list<N: Number + Debug>(values: &[N]) -> Option<Bundle> {
+    const WHOLE: usize = 100;
+    if values.len() <= WHOLE {
+        return None;
+    }
+    let numbers: Vec<f64> = values.iter().map(|v| v.number()).collect();
+    let dtype = short_type(std::any::type_name::<N>());
+    let head = format!("Vec of {} {dtype}{}", grouped(values.len()), statistics(&numbers));
+    let list = |values: &[N]| values.iter().map(|v| format!("{v:?}")).collect::<Vec<_>>().join(", ");
+    Some(Bundle::text(format!("{head}\n[{}, …, {}]", list(&values[..10]), list(&values[values.len() - 5..]))))
+}
+
+/// `: min 0, mean 1, max 2, std 0.5; 3 NaN`, as far as there is something to say.
+fn statistics(values: &[f64]) -> String {
+    let finite = || values.iter().copied().filter(|v| v.is_finite());
+    let (n, mut text) = (finite().count(), String::new());
+    if let (Some(low), Some(high)) = (finite().reduce(f64::min), finite().reduce(f64::max)) {
+        let mean = finite().sum::<f64>() / n as f64;
+        let spread = (finite().map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64).sqrt();
+        let _ =
+            write!(text, ": min {}, mean {}, max {}, std {}", number(low), number(mean), number(high), number(spread));
+    }
+    let nan = values.iter().filter(|v| v.is_nan()).count();
+    for (count, what) in [(nan, "NaN"), (values.len() - n - nan, "infinite")] {
+        if count > 0 {
+            let _ = write!(text, "; {} {what}", grouped(count));
+        }
+    }
+    text
+}
+
+/// What numbers do not show: a matrix as a heat map, stacks of matrices as pictures. Only where the table is cut.
+fn look(dims: &[usize], values: &[f64]) -> Option<Figure> {
+    let [.., rows, columns] = *dims else { return None };
+    if rows < 4 || columns < 4 || (rows <= ROWS && columns <= COLUMNS) || rows.max(columns) > 2000 {
+        return None;
+    }
+    let finite = || values.iter().copied().filter(|v| v.is_finite());
+    let (low, high) = (finite().reduce(f64::min)?, finite().reduce(f64::max)?);
+    if dims.len() == 2 {
+        let lines: Vec<&[f64]> = values.chunks_exact(columns).collect();
+        return Some(heatmap(&lines).ok()?.size(420, 260));
+    }
+    let pictures = values.chunks_exact(rows * columns).take(PICTURES).map(|values| {
+        let values: Vec<f32> = values.iter().map(|v| *v as f32).collect();
+        Picture::between(columns, rows, &values, low as f32, high as f32)
+    });
+    Some(image_grid(pictures, PICTURES / 2).ok()?.scale_bar(low, high, ""))
+}
+
 fn short_type(name: &str) -> &str {
     name.rsplit("::").next().unwrap_or(name)
 }
@@ -55,21 +112,13 @@ fn short_type(name: &str) -> &str {
 fn summary(kind: &str, dims: &[usize], dtype: &str, values: &[f64]) -> Bundle {
     let shape = dims.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");
     let shape = if dims.is_empty() { String::from("scalar") } else { shape };
-    let finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    let device = if kind == "Tensor" { " on the CPU" } else { "" };
     let mut head = format!("{kind} {shape} of {dtype}");
     if dims.is_empty() && values.len() == 1 {
-        return Bundle::text(format!("{}  ({head})", number(values[0])));
+        return Bundle::text(format!("{}  ({head}{device})", number(values[0])));
     }
-    if let (Some(low), Some(high)) = (finite.iter().copied().reduce(f64::min), finite.iter().copied().reduce(f64::max))
-    {
-        let mean = finite.iter().sum::<f64>() / finite.len() as f64;
-        let spread = (finite.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / finite.len() as f64).sqrt();
-        let _ =
-            write!(head, ": min {}, mean {}, max {}, std {}", number(low), number(mean), number(high), number(spread));
-    }
-    if finite.len() < values.len() {
-        let _ = write!(head, "; {} NaN or infinite", values.len() - finite.len());
-    }
+    head.push_str(device);
+    head.push_str(&statistics(values));
     let (rows, columns) = match dims {
         [] => (1, 1),
         [n] => (1, *n),
@@ -107,6 +156,11 @@ fn summary(kind: &str, dims: &[usize], dtype: &str, values: &[f64]) -> Bundle {
         html.push_str("<tr><td>…</td></tr>");
     }
     html.push_str("</tbody></table>");
+    if let Some(figure) = look(dims, values) {
+        let (data, (width, _)) = (base64(&figure.png()), figure.dimensions());
+        let alt = escape(&figure.describe());
+        let _ = write!(html, "<img width=\"{width}\" alt=\"{alt}\" src=\"data:image/png;base64,{data}\">");
+    }
     Bundle::text(text).with("text/html", html)
 }
 
@@ -116,7 +170,7 @@ pub(crate) fn is_tensor(type_name: &str) -> bool {
 
 /// A tensor known only by its `Debug` form, as in the value of a cell: a trait for every `Debug` type cannot name its shape.
 pub(crate) fn from_debug(value: &dyn Debug, type_name: &str) -> Bundle {
-    let mut all = Limited { text: String::new(), limit: 8_000_000, cut: false };
+    let mut all = Limited::new(40_000_000);
     let _ = write!(all, "{value:?}");
     parse_debug(&all.text, type_name).filter(|_| !all.cut).unwrap_or_else(|| {
         let name: String = type_name.replace("dfdx::shapes::shape::", "").replace("dfdx::tensor::", "");
@@ -198,13 +252,13 @@ mod tests {
         assert_eq!(by_name(&run_time), run_time.bundle());
         assert_eq!(by_name(&Trace::<f32, Cpu>::leaky_trace(&fixed)), fixed.bundle());
         let text = fixed.bundle().data["text/plain"].to_string();
-        assert!(text.contains("2 × 3 of f32: min -6.5, mean 1.417, max 5"), "{text}");
+        assert!(text.contains("2 × 3 of f32 on the CPU: min -6.5, mean 1.417, max 5"), "{text}");
     }
 
     #[test]
     fn ragged_rows_and_missing_values_are_said() {
         let text = matrix_bundle(&[vec![1.0_f32, f32::NAN], vec![0.0, 2.0]]).data["text/plain"].to_string();
-        assert!(text.contains("1 NaN or infinite") && text.contains("mean 1,"), "{text}");
+        assert!(text.contains("; 1 NaN") && text.contains("mean 1,"), "{text}");
         assert!(matrix_bundle(&[vec![1.0_f32], vec![]]).data["text/plain"].to_string().contains("lengths 1, 0"));
     }
 }

@@ -166,7 +166,7 @@ fn tables_align_numbers_show_nulls_and_leave_out_the_middle() -> Tested {
     assert!(html.contains("<caption") && html.contains("1,200 rows × 3 columns, 1 null<"), "{html}");
     assert_eq!(html.matches("scope=\"col\"").count(), 3);
     assert_eq!(html.matches("<tr>").count(), 12);
-    assert!(html.contains("text-align:right;padding:2px 10px;opacity:.55;font-style:italic\">null</td>"));
+    assert!(html.contains("text-align:right;padding:2px 10px;opacity:.75;font-style:italic\">null</td>"));
     assert!(html.contains("<td style=\"text-align:left;padding:2px 10px\">&lt;b&gt;</td>"));
     let text = table.text();
     let lines: Vec<&str> = text.lines().collect();
@@ -286,5 +286,30 @@ fn image_grids_name_rows_and_say_what_grey_means() -> Tested {
     let figure = image_grid([&joint, &marked], 1)?.names(["seen", "masked"]).scale_bar(0, 80, "°C");
     let words = figure.describe();
     assert!(words.contains("rows: seen, masked") && words.contains("black is 0, white is 80 °C"), "{words}");
+    Ok(())
+}
+
+#[test]
+fn tables_show_every_type_missing_values_and_whole_texts() -> Tested {
+    let long = format!("start {} <end>", "word ".repeat(30));
+    let days = Series::new("day".into(), [20_000_i32, 20_001]).cast(&DataType::Date)?;
+    let took = Series::new("took".into(), [90_000_i64, 1_500]).cast(&DataType::Duration(TimeUnit::Milliseconds))?;
+    let lists = Series::new("list".into(), [Series::new("".into(), [1, 2]), Series::new("".into(), [3; 100])]);
+    let text = Series::new("text".into(), [Some(long.as_str()), None]);
+    let float = Series::new("x".into(), [f64::NAN, 1.25]);
+    let columns = [days, took, lists, text, float].map(|s| s.into_column()).to_vec();
+    let df = DataFrame::new(2, columns)?;
+    let (plain, html) = (Table::new(&df).text(), Table::new(&df).html());
+    for part in ["2024-10-04", "1m 30s", "1s 500ms", "[1, 2]", "str, 1 null", "f64, 1 NaN", "NaN"] {
+        assert!(plain.contains(part), "{part} is not in {plain}");
+    }
+    assert!(html.contains("word  &lt;end&gt;\">start word") && html.contains("…</td>"), "{html}");
+    assert!(plain.lines().all(|line| line.chars().count() < 200), "{plain}");
+    let empty = Table::new(&df.head(Some(0))).text();
+    assert!(empty.starts_with("0 rows × 5 columns") && empty.contains("duration[ms]"), "{empty}");
+    let wide = DataFrame::new(1, (0..60).map(|i| Series::new(format!("c{i}").into(), [i]).into_column()).collect())?;
+    let text = Table::new(&wide).text();
+    assert!(text.contains("c7  …") && text.contains("c52") && !text.contains("c20"), "{text}");
+    assert!(Table::new(&wide).html().contains("columns left out"));
     Ok(())
 }

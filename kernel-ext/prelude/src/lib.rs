@@ -25,11 +25,11 @@ pub mod prelude {
 
     // Showing. `display` is two things: the module above and this function, `display(x)`.
     pub use display::{
-        Bundle, CellValue, Figure, FigureError, Handle, LiveCurves, Picture, Progress, Rich, Table, audio, bars,
-        bars_xy, check, clear_output, confusion_matrix, display, display_as, display_live, figures, heatmap, histogram,
-        histogram_xy, html, image_grid, jpeg, json, latex, lines, lines_runs, lines_xy, live, markdown, moment, number,
-        pictures, plot, plotly, png, progress, quick, scatter, scatter_groups, scatter_xy, show, svg, text, update,
-        vega_lite, video,
+        Bundle, CellValue, Figure, FigureError, Handle, LiveCurves, Picture, PlanValue, Progress, Rich, Table, audio,
+        bars, bars_xy, check, clear_output, confusion_matrix, display, display_as, display_live, figures, heatmap,
+        histogram, histogram_xy, html, image_grid, jpeg, json, latex, lines, lines_runs, lines_xy, live, markdown,
+        moment, number, pictures, plot, plotly, png, progress, quick, scatter, scatter_groups, scatter_xy, show, svg,
+        text, update, vega_lite, video,
     };
     pub use events::{Event, Silent, Watcher};
 

@@ -80,7 +80,7 @@ fn display_is_a_function_and_a_module() -> Tested {
     display(&frame);
     display(lines(&frame, "t", "loss")?.event(1.5, "stop"));
     display(markdown("**done**"));
-    display::display(display::text("the module"));
+    assert!(display::place() == display::place(), "the module is in scope too");
     let handle = display_live(text("0"));
     handle.update(text("1"));
     Ok(())
