@@ -253,7 +253,7 @@ mod tests {
         let wrapped =
             Wrapped { name, range: 0.5..1.5, unit: (), net: Some(dev.build_module::<Linear<3, 1>, f32>()), seeds };
         let text = layers(&format!("{wrapped:?}")).unwrap().data["text/plain"].as_str().unwrap().to_owned();
-        assert!(text.starts_with("Wrapped: 4 numbers in 2 tensors, 1 layers with parameters"), "{text}");
+        assert!(text.starts_with("Wrapped: 4 numbers in 2 tensors, 1 layer with parameters"), "{text}");
         assert!(text.contains("net    Linear  weight 1 × 3, bias 1"), "{text}");
         assert!(!holds_tensors("Tensor") && layers("Broken { a: [1, 2").is_none());
     }
