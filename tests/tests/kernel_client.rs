@@ -8,7 +8,7 @@ fn jupyter_client_drives_the_kernel() {
         return lathe_tests::skip("no Python environment: `cargo lathe lab --setup-only` makes it");
     };
     let script = lathe_tests::root().join("tests/e2e/drive_kernel.py");
-    let output = Command::new(python).arg(script).output().expect("python starts");
+    let output = Command::new(python).arg(script).env("LATHE_HISTORY", "off").output().expect("python starts");
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{said}");
     assert!(
