@@ -25,6 +25,7 @@ pub fn init() {
         crate::font::register();
         if out::place() == Place::Kernel {
             std::panic::set_hook(Box::new(report_panic));
+            crate::inbox::start();
             // Not fatal when it fails: text then only appears at newlines and at the cell's end.
             let _ = std::thread::Builder::new().name("lathe-flush".into()).spawn(flush_forever);
             if let Some((ask, answer)) = std::env::var(FLUSH_FDS_ENV).ok().as_deref().and_then(parse_fds) {

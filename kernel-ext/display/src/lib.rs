@@ -20,6 +20,8 @@ mod error;
 mod figure;
 mod font;
 mod grid;
+mod inbox;
+mod input;
 mod kinds;
 mod legend;
 mod live;
@@ -42,6 +44,7 @@ mod table;
 mod tensor;
 mod value_text;
 mod when;
+mod widgets;
 
 pub use lathe_events::frame::Bundle;
 
@@ -52,6 +55,7 @@ pub use columns::Names;
 pub use error::FigureError;
 pub use figure::Figure;
 pub use grid::Picture;
+pub use input::{InputError, input, password};
 pub use kinds::{
     Number, bars, bars_xy, confusion_matrix, heatmap, histogram, histogram_xy, image_grid, lines, lines_runs, lines_xy,
     pictures, plot, scatter, scatter_groups, scatter_xy,
@@ -67,6 +71,10 @@ pub use show::{CellValue, PlanValue};
 pub use table::Table;
 pub use tensor::show;
 pub use when::{When, moment};
+pub use widgets::{
+    Button, Checkbox, Control, Select, Slider, SliderNumber, TextField, button, checkbox, interact, select, slider,
+    text_field,
+};
 
 /// `full` normally, `small` when the environment variable `LATHE_QUICK` is set: tests run every cell with fewer epochs and
 /// less data, never with less code.

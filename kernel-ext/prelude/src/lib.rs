@@ -31,6 +31,11 @@ pub mod prelude {
         moment, number, pictures, plot, plotly, png, progress, quick, scatter, scatter_groups, scatter_xy, show, svg,
         text, update, vega_lite, video,
     };
+    // Asking and controlling.
+    pub use display::{
+        Button, Checkbox, Select, Slider, TextField, button, checkbox, input, interact, password, select, slider,
+        text_field,
+    };
     pub use events::{Event, Silent, Watcher};
 
     // Frames: `Column` is polars' column, `len()` its row count.

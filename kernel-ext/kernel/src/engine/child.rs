@@ -5,6 +5,7 @@
 //! sends what the cells print to the kernel at once, passes evcxr's own lines on, and ends as the other one ended.
 
 use super::record::{Kind, Writer};
+use super::runtime;
 use super::split::{Control, Piece, Splitter};
 use lathe_events::frame::NONCE_ENV;
 use std::ffi::c_int;
@@ -15,23 +16,31 @@ use std::path::Path;
 
 /// Names the FIFO to the kernel.
 pub(super) const FIFO_ENV: &str = "LATHE_FIFO";
+/// Names the FIFO that is the cells' standard input.
+pub(super) const STDIN_ENV: &str = "LATHE_STDIN";
 /// A held-back start of a mark is shown after this time.
 const PATIENCE_MS: c_int = 30;
 
 /// Runs cells until the kernel closes the command pipe.
 pub(super) fn run() -> ! {
     ignore_interrupts();
-    if let Some(fifo) = std::env::var_os(FIFO_ENV)
-        && let Err(error) = fork_pump(Path::new(&fifo))
-    {
-        // Without the pump cells still run, with evcxr's own handling of their output.
-        eprintln!("lathe: the output pump did not start: {error}");
+    let mut commands = None;
+    if let (Some(fifo), Some(stdin)) = (std::env::var_os(FIFO_ENV), std::env::var_os(STDIN_ENV)) {
+        match fork_pump(Path::new(&fifo), Path::new(&stdin)) {
+            Ok(own) => commands = Some(own),
+            // Without the pump cells still run, with evcxr's own handling of their output.
+            Err(error) => eprintln!("lathe: the output pump did not start: {error}"),
+        }
     }
     // SAFETY: this process has one thread.
     unsafe {
         std::env::remove_var(FIFO_ENV);
+        std::env::remove_var(STDIN_ENV);
         // evcxr asks for backtraces; without debug information in cells they are pages of `<unknown>`.
         std::env::remove_var("RUST_BACKTRACE");
+    }
+    if let Some(commands) = commands {
+        runtime::serve(commands);
     }
     evcxr::runtime_hook();
     std::process::exit(0);
@@ -50,9 +59,12 @@ fn ignore_interrupts() {
     }
 }
 
-/// Returns in the new process; the old one never returns.
-fn fork_pump(fifo: &Path) -> io::Result<()> {
+/// Returns evcxr's commands in the new process; the old one never returns.
+fn fork_pump(fifo: &Path, stdin: &Path) -> io::Result<File> {
     let kernel = Writer::open(fifo)?;
+    // The kernel holds the other end, so this does not wait.
+    let stdin = File::open(stdin)?;
+    let commands = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let (out_read, out_write) = io::pipe()?;
     let (err_read, err_write) = io::pipe()?;
     // When the kernel is killed both processes go; a cell would otherwise run for ever, unseen.
@@ -65,15 +77,17 @@ fn fork_pump(fifo: &Path) -> io::Result<()> {
             die_with_parent();
             // SAFETY: plain calls on descriptors that this process owns.
             unsafe {
-                if libc::dup2(out_write.as_raw_fd(), 1) < 0 || libc::dup2(err_write.as_raw_fd(), 2) < 0 {
-                    return Err(io::Error::last_os_error());
+                for (from, to) in [(stdin.as_raw_fd(), 0), (out_write.as_raw_fd(), 1), (err_write.as_raw_fd(), 2)] {
+                    if libc::dup2(from, to) < 0 {
+                        return Err(io::Error::last_os_error());
+                    }
                 }
             }
             // The rest is closed here; a cell cannot reach the kernel past the pump.
-            Ok(())
+            Ok(commands)
         }
         pid => {
-            drop((out_write, err_write));
+            drop((out_write, err_write, stdin, commands));
             let status = Pump::new(kernel, out_read.into(), err_read.into(), pid).run();
             end_like(status)
         }
@@ -188,6 +202,8 @@ impl Pump {
                     let _ = kernel.send(Kind::Stderr, &rest[..read]);
                 }
                 match control {
+                    // evcxr would answer on the commands' pipe, where the cell does not read.
+                    Control::Input => return drop(kernel.send(Kind::Ask, line)),
                     Control::Complete => drop(kernel.send(Kind::Complete, b"")),
                     Control::Panicked => drop(kernel.send(Kind::Panicked, b"")),
                     Control::EarlyReturn => drop(kernel.send(Kind::EarlyReturn, b"")),

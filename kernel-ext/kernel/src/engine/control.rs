@@ -69,9 +69,16 @@ impl Control {
         (self.requested.load(SeqCst), self.killed.load(SeqCst))
     }
 
+    /// Has the user asked to stop the cell that runs?
+    pub fn stops(&self) -> bool {
+        self.busy.load(SeqCst) && self.requested.load(SeqCst)
+    }
+
     /// Asks the cell to stop; see the constants for what follows.
     pub fn interrupt(self: &Arc<Self>) {
         if !self.busy.load(SeqCst) {
+            // A callback of a widget may run; a cell forgets this signal at its start.
+            self.signal(libc::SIGINT);
             return;
         }
         let first = {

@@ -4,12 +4,15 @@
 
 mod answer;
 mod aside;
+mod background;
 mod cell;
+mod channel;
 mod child;
 mod complete;
 mod control;
 mod deps;
 mod diagnostics;
+mod inbox;
 mod locate;
 mod memory;
 pub(crate) mod original_env;
@@ -19,16 +22,19 @@ mod patch;
 mod record;
 mod render;
 mod run_dir;
+mod runtime;
 mod shim;
 mod split;
+mod stdin;
 mod worker;
 
 pub use complete::{Completeness, is_complete};
 
-use crate::api::{Answer, Asker, Completion, Engine, Interrupter, Outcome, Output, Question, Stream};
+use crate::api::{Answer, Asker, Completion, Engine, Interrupter, Messenger, Outcome, Output, Question, Stream};
 use crate::prepared::{PrepareError, Prepared};
 use aside::Aside;
 use cell::Cell;
+use channel::Channel;
 use control::Control;
 use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
 use lathe_events::frame::{Bundle, NONCE_ENV};
@@ -116,7 +122,10 @@ pub struct EvcxrEngine {
     events: Receiver<Event>,
     control: Arc<Control>,
     aside: Arc<Aside>,
+    channel: Channel,
     pending: Pending,
+    /// The cell that ran last.
+    last_code: String,
     token: u64,
     /// As they were after the last cell.
     variables: Vec<(String, String)>,
@@ -141,21 +150,22 @@ impl EvcxrEngine {
         let (ready, started) = bounded(1);
         let aside = Arc::new(Aside::default());
         let for_worker = Arc::clone(&aside);
-        let (folder, control) = run_dir::with_engine_folder(&prepared, &exe, |folder| {
+        let (folder, control, channel) = run_dir::with_engine_folder(&prepared, &exe, |folder| {
             let fifo_path = folder.join(shim::FIFO);
             let fifo = make_fifo(&fifo_path).map_err(|source| EngineError::Io { path: fifo_path.clone(), source })?;
             let control = Arc::new(Control::new(folder.to_owned()));
-            let for_reader = Arc::clone(&control);
+            let (channel, listeners) = Channel::start(folder, &nonce, &control, &aside, event_sender)?;
             let for_nonce = nonce.clone();
             std::thread::Builder::new()
                 .name(String::from("cell output"))
-                .spawn(move || output::read(fifo, &for_nonce, &for_reader, &event_sender))
+                .spawn(move || output::read(fifo, &for_nonce, &listeners))
                 .map_err(EngineError::Thread)?;
             let mut variables = vec![
                 (NONCE_ENV.to_owned(), nonce.into()),
                 (child::FIFO_ENV.to_owned(), fifo_path.into_os_string()),
                 (String::from("LD_LIBRARY_PATH"), library_path(&prepared)),
             ];
+            variables.extend(Channel::variables(folder));
             if options.quick {
                 variables.push((String::from("LATHE_QUICK"), "1".into()));
             }
@@ -181,7 +191,7 @@ impl EvcxrEngine {
                 Err(EngineError::Start(format!("no answer within {} s", START.as_secs())))
             });
             answer.map_err(|error| with_last_words(error, &events))?;
-            Ok((folder.to_owned(), control))
+            Ok((folder.to_owned(), control, channel))
         })?;
         let mut engine = Self {
             folder,
@@ -189,7 +199,9 @@ impl EvcxrEngine {
             events,
             control,
             aside,
+            channel,
             pending: Pending::default(),
+            last_code: String::new(),
             token: 0,
             variables: Vec::new(),
             memory: Memory::default(),
@@ -276,6 +288,7 @@ fn note(out: &mut dyn FnMut(Output), text: &str) {
 impl Engine for EvcxrEngine {
     fn execute(&mut self, code: &str, out: &mut dyn FnMut(Output)) -> Outcome {
         let cell = Cell::read(code);
+        code.clone_into(&mut self.last_code);
         self.control.begin();
         self.drop_outdated(&cell, out);
         let level = cell.opt.unwrap_or(u8::from(self.memory.takes_time(&cell)));
@@ -335,6 +348,18 @@ impl Engine for EvcxrEngine {
     fn interrupter(&self) -> Interrupter {
         let control = Arc::clone(&self.control);
         Interrupter::new(move || control.interrupt())
+    }
+
+    fn messenger(&self) -> Messenger {
+        self.channel.messenger(&self.control)
+    }
+
+    fn stirred(&self) -> Receiver<()> {
+        self.channel.stirred.clone()
+    }
+
+    fn background(&mut self, out: &mut dyn FnMut(Output)) {
+        self.hand_over(out);
     }
 
     fn shutdown(&mut self) {

@@ -26,7 +26,16 @@ pub(super) struct Report {
     panicked: bool,
     early: Option<String>,
     died: Option<i32>,
+    /// The last line on stdout, while it is unfinished: what a cell prints before it reads.
+    line: Vec<u8>,
+    /// What the cell asks by evcxr's protocol.
+    asked: Option<(String, bool)>,
+    /// It wanted to read, and nobody could be asked.
+    no_input: Option<String>,
 }
+
+/// A longer unfinished line is no prompt.
+const PROMPT: usize = 2000;
 
 /// The cell and the source that was made from it.
 pub(super) struct Place<'a> {
@@ -65,7 +74,26 @@ impl Report {
         out: &mut dyn FnMut(Output),
     ) {
         match event {
-            Event::Text(stream, bytes) => pending.text(stream, &bytes, out),
+            Event::Text(stream, bytes) => {
+                if stream == Stream::Stdout {
+                    self.line.extend_from_slice(&bytes);
+                    let start = self.line.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
+                    self.line.drain(..start.max(self.line.len().saturating_sub(PROMPT)));
+                }
+                pending.text(stream, &bytes, out);
+            }
+            Event::Ask(line) => {
+                let (command, prompt) = line.trim_end().split_once(':').unwrap_or((&line, ""));
+                self.asked = Some((prompt.to_owned(), command.ends_with("_PASSWORD")));
+            }
+            Event::Stdin(id) => {
+                pending.flush(out);
+                let line = std::mem::take(&mut self.line);
+                let (prompt, password) =
+                    self.asked.take().unwrap_or_else(|| (String::from_utf8_lossy(&line).into_owned(), false));
+                out(Output::Input { id, prompt, password });
+            }
+            Event::NoInput(reason) => self.no_input = Some(reason),
             Event::Content { mime, content } => pending.content(&mime, content, out),
             Event::Frame(frame) => {
                 pending.flush(out);
@@ -90,7 +118,11 @@ impl Report {
             Event::EarlyReturn => {
                 self.early.get_or_insert_default();
             }
-            Event::Died(status) => self.died = Some(status),
+            Event::Died(status) => {
+                self.died = Some(status);
+                pending.flush(out);
+                out(Output::ProcessLost);
+            }
             Event::Sync(_) => {}
         }
     }
@@ -127,6 +159,10 @@ impl Report {
             return outcome;
         }
         match result {
+            Ended::Ok(_) if self.no_input.is_some() => {
+                let reason = self.no_input.take().unwrap_or_default();
+                Outcome::Error(render::failure("NoInput", &reason, Vec::new()))
+            }
             Ended::Ok(_) if self.panicked => Outcome::Error(self.panic_error(place)),
             Ended::Ok(_) => match self.early.take() {
                 Some(text) => Outcome::Error(early_error(&text, place)),

@@ -1,7 +1,9 @@
 //! From the records of the child to what the front end shows.
 
 use super::control::Control;
+use super::inbox::Inbox;
 use super::record::{Assembler, Kind};
+use super::stdin::Tell;
 use crate::api::{Output, Stream};
 use crossbeam_channel::Sender;
 use lathe_events::frame::{Bundle, Frame};
@@ -16,16 +18,36 @@ use std::sync::atomic::Ordering::SeqCst;
 pub(super) enum Event {
     Text(Stream, Vec<u8>),
     Frame(Box<Frame>),
-    Content { mime: String, content: String },
+    Content {
+        mime: String,
+        content: String,
+    },
     Try(String),
     Panicked,
     EarlyReturn,
     Died(i32),
     Sync(u64),
+    /// A cell asks by evcxr's protocol; it reads standard input next.
+    Ask(String),
+    /// A cell waits for standard input: the question's id.
+    Stdin(String),
+    /// It was told that there is none, for this reason.
+    NoInput(String),
+}
+
+/// Whom the reader tells what it saw.
+pub(super) struct Listeners {
+    pub control: Arc<Control>,
+    pub events: Sender<Event>,
+    pub inbox: Arc<Inbox>,
+    pub stdin: Sender<Tell>,
+    /// Holds one sign that something came.
+    pub stirred: Sender<()>,
 }
 
 /// Reads the FIFO until it is told to stop. Waits while the engine is behind: the cell then waits too.
-pub(super) fn read(mut fifo: File, nonce: &str, control: &Arc<Control>, events: &Sender<Event>) {
+pub(super) fn read(mut fifo: File, nonce: &str, listeners: &Listeners) {
+    let Listeners { control, events, inbox, stdin, stirred } = listeners;
     let mut assembler = Assembler::default();
     let mut buffer = vec![0; 64 << 10];
     let mut stop = false;
@@ -40,6 +62,8 @@ pub(super) fn read(mut fifo: File, nonce: &str, control: &Arc<Control>, events: 
                 }
                 Kind::Running => {
                     control.running.store(true, SeqCst);
+                    // It ends with the engine.
+                    let _ = stdin.send(Tell::Running);
                     return;
                 }
                 Kind::Complete => {
@@ -49,6 +73,8 @@ pub(super) fn read(mut fifo: File, nonce: &str, control: &Arc<Control>, events: 
                 Kind::Died => {
                     control.process.store(0, SeqCst);
                     control.running.store(false, SeqCst);
+                    inbox.forget();
+                    let _ = stdin.send(Tell::Died);
                     Event::Died(message.try_into().map_or(0, i32::from_le_bytes))
                 }
                 Kind::Stop => {
@@ -70,10 +96,13 @@ pub(super) fn read(mut fifo: File, nonce: &str, control: &Arc<Control>, events: 
                 Kind::Try => Event::Try(text()),
                 Kind::Panicked => Event::Panicked,
                 Kind::EarlyReturn => Event::EarlyReturn,
+                Kind::Ask => Event::Ask(text()),
                 Kind::Sync => Event::Sync(message.try_into().map_or(0, u64::from_le_bytes)),
             };
             // The engine is gone: the next record stops this thread.
             stop |= events.send(event).is_err();
+            // It is there already, or the engine is gone.
+            let _ = stirred.try_send(());
         });
     }
 }

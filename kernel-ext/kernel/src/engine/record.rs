@@ -37,6 +37,8 @@ pub(super) enum Kind {
     Panicked = b'P',
     /// The cell returned early through `?`.
     EarlyReturn = b'Q',
+    /// A line of evcxr's protocol by which a cell asks for input.
+    Ask = b'I',
     /// The cell ended.
     Complete = b'C',
     /// The process ended: payload is the wait status.
@@ -59,6 +61,7 @@ impl Kind {
             Self::Try,
             Self::Panicked,
             Self::EarlyReturn,
+            Self::Ask,
             Self::Complete,
             Self::Died,
             Self::Sync,
@@ -70,7 +73,7 @@ impl Kind {
 
     /// Put together from parts; text is passed on part by part, and the rest is always short.
     fn has_parts(self) -> bool {
-        matches!(self, Self::Frame | Self::Content | Self::Try)
+        matches!(self, Self::Frame | Self::Content | Self::Try | Self::Ask)
     }
 }
 

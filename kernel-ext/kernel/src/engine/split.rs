@@ -26,7 +26,9 @@ pub(super) enum Control {
     Complete,
     Panicked,
     EarlyReturn,
-    /// A variable changed its type, or input is wanted: evcxr answers.
+    /// A cell asks for input by evcxr's protocol: the kernel answers.
+    Input,
+    /// A variable changed its type: for evcxr.
     Other,
 }
 
@@ -42,7 +44,7 @@ const CONTROLS: [(&[u8], Control); 5] = [
     (b"EVCXR_PANIC_NOTIFICATION\n", Control::Panicked),
     (b"EVCXR_ERROR_OCCURRED\n", Control::EarlyReturn),
     (b"EVCXR_VARIABLE_CHANGED_TYPE:", Control::Other),
-    (b"EVCXR_INPUT_REQUEST", Control::Other),
+    (b"EVCXR_INPUT_REQUEST", Control::Input),
 ];
 
 /// What stands at a place that may begin a mark.

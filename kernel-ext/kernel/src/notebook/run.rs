@@ -1,7 +1,11 @@
 use super::{CellKind, Notebook, OutputStore, Stop};
-use crate::api::{CellError, Engine, Interrupter, Outcome};
+use crate::api::{CellError, Engine, Interrupter, Inward, Outcome, Output};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use std::time::{Duration, Instant};
+
+/// Why a cell that asks gets no answer.
+const NOBODY: &str = "nobody can be asked while a notebook is run from the command line: write the value into the cell, \
+                      or run the notebook in JupyterLab";
 
 /// How a notebook is run.
 #[derive(Debug, Clone, Default)]
@@ -150,6 +154,8 @@ pub fn run_notebook(
         }
         progress(Progress::CellStarted { index, number, of, source: &cell.source });
         cell.execution_count = Some(number as u64);
+        // What threads of the last cell have shown since.
+        engine.background(&mut |output| store.push(output, number.saturating_sub(1) as u64));
         places.push((store.begin_cell(), index));
         let cell_began = Instant::now();
         let outcome = execute(engine, &cell.source, number as u64, &mut store, &limits);
@@ -243,7 +249,11 @@ fn timeout(note: &str, mut traceback: Vec<String>) -> CellError {
 /// Runs one cell; a second thread watches its limits.
 fn execute(engine: &mut dyn Engine, code: &str, count: u64, store: &mut OutputStore, limits: &Limits) -> Outcome {
     engine.set_cell_number(count);
-    let mut out = |output| store.push(output, count);
+    let messenger = engine.messenger();
+    let mut out = |output| match output {
+        Output::Input { id, .. } => _ = messenger.send(Inward::Answer { id, answer: Err(NOBODY.to_owned()) }),
+        output => store.push(output, count),
+    };
     if limits.cell.is_none() && limits.notebook.is_none() && !limits.stop.is_watched() {
         return engine.execute(code, &mut out);
     }

@@ -9,6 +9,12 @@ struct Slot {
     id: Option<String>,
 }
 
+/// A widget ends with its process: a stored view of it would be shown as an error, its text is not.
+fn without_views(mut bundle: Bundle) -> Bundle {
+    bundle.data.remove("application/vnd.jupyter.widget-view+json");
+    bundle
+}
+
 /// Collects what the cells of a notebook show, as a front end stores it: fragments of a stream joined, overwritten lines
 /// folded, cleared outputs gone, updates applied to every earlier output with that id, in this cell and in those before.
 #[derive(Default)]
@@ -39,11 +45,11 @@ impl OutputStore {
                 }
             }
             api::Output::Display { bundle, id } => {
-                let Bundle { data, metadata } = bundle;
+                let Bundle { data, metadata } = without_views(bundle);
                 self.add(Output::Display { data, metadata }, id);
             }
             api::Output::Result { bundle } => {
-                let Bundle { data, metadata } = bundle;
+                let Bundle { data, metadata } = without_views(bundle);
                 self.add(Output::Result { data, metadata, execution_count: Some(execution_count) }, None);
             }
             api::Output::Update { bundle, id } => self.update(&bundle, &id),

@@ -113,12 +113,12 @@ impl OutputBuffer {
         }
     }
 
-    fn flush(&mut self, out: &mut Vec<Published>) {
+    pub(super) fn flush(&mut self, out: &mut Vec<Published>) {
         self.send_text(out);
         self.send_updates(None, out);
     }
 
-    fn send_text(&mut self, out: &mut Vec<Published>) {
+    pub(super) fn send_text(&mut self, out: &mut Vec<Published>) {
         self.text_due = None;
         if let Some(stream) = self.stream.take()
             && !self.text.is_empty()

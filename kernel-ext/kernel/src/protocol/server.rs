@@ -169,7 +169,7 @@ impl Server {
             // The peer may be gone; the next beat tells.
             _ = self.sockets.heartbeat.send_multipart(beat, DONTWAIT);
         }
-        while self.sockets.stdin.recv_multipart(DONTWAIT).is_ok() {}
+        self.receive(Channel::Stdin);
         for topic in self.sockets.subscriptions() {
             self.session.welcome(&topic);
         }
@@ -186,9 +186,12 @@ impl Server {
     fn receive(&mut self, channel: Channel) {
         // Bounded: a flood on one socket must not silence the others.
         for _ in 0..MESSAGES {
-            let socket = if channel == Channel::Control { &self.sockets.control } else { &self.sockets.shell };
+            let (socket, name) = match channel {
+                Channel::Control => (&self.sockets.control, "control"),
+                Channel::Stdin => (&self.sockets.stdin, "stdin"),
+                _ => (&self.sockets.shell, "shell"),
+            };
             let Ok(frames) = socket.recv_multipart(DONTWAIT) else { return };
-            let name = if channel == Channel::Control { "control" } else { "shell" };
             if let Some(message) = self.gate.admit(frames, name) {
                 self.session.on_message(channel, message, Instant::now());
             }
@@ -201,6 +204,7 @@ impl Server {
                 Channel::Shell => &self.sockets.shell,
                 Channel::Control => &self.sockets.control,
                 Channel::Iopub => &self.sockets.iopub,
+                Channel::Stdin => &self.sockets.stdin,
             };
             if let Err(error) = socket.send_multipart(self.codec.encode(&message), DONTWAIT) {
                 eprintln!("lathe-kernel: could not send a {}: {error}", message.kind());

@@ -1,7 +1,7 @@
 //! The thread on which the engine lives.
 
 use super::StartEngine;
-use crate::api::{Answer, Asker, Completion, Engine, Interrupter, Outcome, Output, Question};
+use crate::api::{Answer, Asker, Completion, Engine, Interrupter, Messenger, Outcome, Output, Question};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use lathe_events::frame::Bundle;
 use std::any::Any;
@@ -24,7 +24,7 @@ pub(super) enum Job {
 pub(super) enum Event {
     /// Something for the user to read while the engine starts.
     Note(String),
-    Started(Result<Interrupter, String>),
+    Started(Result<(Interrupter, Messenger), String>),
     Output(Output),
     Done(Outcome),
     Completed(Completion),
@@ -93,8 +93,21 @@ fn work(start: StartEngine, todo: &Receiver<Job>, asked: &Receiver<Question>, se
     if let Err(error) = spawned {
         eprintln!("lathe-kernel: no completion while cells run: {error}");
     }
-    send(Event::Started(Ok(engine.interrupter())));
-    for job in todo {
+    send(Event::Started(Ok((engine.interrupter(), engine.messenger()))));
+    let stirred = engine.stirred();
+    loop {
+        let job = crossbeam_channel::select! {
+            recv(todo) -> job => job,
+            // Between cells: threads that go on, callbacks of widgets.
+            recv(stirred) -> sign => {
+                if sign.is_err() {
+                    break;
+                }
+                engine.background(&mut |output| _ = send(Event::Output(output)));
+                continue;
+            }
+        };
+        let Ok(job) = job else { break };
         let answer = match job {
             Job::Execute(code, number) => {
                 engine.set_cell_number(number);

@@ -48,6 +48,10 @@ impl Session {
             None => Step::Cell(code),
         };
         let output = OutputBuffer::new(count);
+        self.finish_background(now);
+        if !silent {
+            self.last_cell = Some(header);
+        }
         let payload = Vec::new();
         self.running =
             Some(Running { request, step, expressions, payload, count, stored, silent, stop_on_error, output });
@@ -65,6 +69,7 @@ impl Session {
     }
 
     pub(super) fn finish(&mut self, outcome: Outcome, now: Instant) {
+        self.drop_questions();
         let Some(running) = &mut self.running else { return };
         let evaluated = matches!(running.step, Step::Expression);
         let mut out = Vec::new();

@@ -1,12 +1,15 @@
 //! What the kernel decides: which request runs when, and what is answered. No sockets here.
 
 mod asides;
+mod background;
 mod cells;
+mod comms;
 mod questions;
 mod send;
+mod stdin;
 mod steps;
 
-use crate::api::{CellError, Interrupter, Outcome, Question};
+use crate::api::{CellError, Interrupter, Messenger, Outcome, Question};
 use crate::engine::Completeness;
 use crate::protocol::history::History;
 use crate::protocol::message::{Codec, Message};
@@ -25,6 +28,7 @@ pub(in crate::protocol) enum Channel {
     Shell,
     Control,
     Iopub,
+    Stdin,
 }
 
 /// A request and where its reply goes.
@@ -73,6 +77,12 @@ pub(in crate::protocol) struct Session {
     count: u64,
     last_note: Option<String>,
     unknown: HashSet<String>,
+    messenger: Messenger,
+    prompts: stdin::Prompts,
+    comms: comms::Comms,
+    background: Option<background::Background>,
+    /// The header of the last cell that was not silent.
+    last_cell: Option<Map<String, Value>>,
     outbox: Vec<(Channel, Message)>,
     /// Set once somebody asked the kernel to end.
     pub(in crate::protocol) ended: bool,
@@ -104,6 +114,11 @@ impl Session {
             count: 0,
             last_note: None,
             unknown: HashSet::new(),
+            messenger: Messenger::none(),
+            prompts: stdin::Prompts::default(),
+            comms: comms::Comms::default(),
+            background: None,
+            last_cell: None,
             outbox: Vec::new(),
             ended: false,
         };
@@ -134,13 +149,15 @@ impl Session {
                     self.ask_aside();
                 }
             }
+            "input_reply" => self.on_input_reply(&request.message),
+            "comm_open" | "comm_msg" | "comm_close" => self.on_comm(&request, now),
             _ => self.answer_at_once(&request, now),
         }
     }
 
     /// Stops the running cell; the cells behind it are aborted when it ends.
     pub(in crate::protocol) fn interrupt(&mut self, now: Instant) {
-        if self.running.is_none() {
+        if self.running.is_none() && self.comms.due().is_none() {
             return;
         }
         match &self.engine {
@@ -168,7 +185,8 @@ impl Session {
                 self.last_note = Some(note);
                 self.show_note(now);
             }
-            Event::Started(Ok(interrupter)) => {
+            Event::Started(Ok((interrupter, messenger))) => {
+                self.messenger = messenger;
                 self.engine = EngineState::Ready(interrupter);
                 if self.running.is_some() {
                     self.start_step(now);
@@ -220,11 +238,14 @@ impl Session {
             running.output.tick(now, &mut out);
             self.publish_outputs(out);
         }
+        self.tick_background(now);
+        self.settle_comms(now);
     }
 
     /// When [`Session::tick`] has something to do.
     pub(in crate::protocol) fn due(&self) -> Option<Instant> {
-        self.running.as_ref().and_then(|running| running.output.due())
+        let running = self.running.as_ref().and_then(|running| running.output.due());
+        [running, self.background_due(), self.comms.due()].into_iter().flatten().min()
     }
 
     /// Is the engine at work, so that it would not hear that it should end?

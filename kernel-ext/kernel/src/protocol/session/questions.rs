@@ -25,13 +25,10 @@ impl Session {
                 self.reply(request, replies::is_complete(answer));
             }
             "history_request" => self.reply(request, replies::history(&self.history, message)),
-            "comm_info_request" => self.reply(request, json!({"status": "ok", "comms": {}})),
-            // There are no comm targets: the front end is told that the other end is closed.
-            "comm_open" => {
-                let content = json!({"comm_id": message.text("comm_id"), "data": {}});
-                self.publish("comm_close", content, &message.header);
+            "comm_info_request" => {
+                let comms = self.comms.info(message.text("target_name"));
+                self.reply(request, json!({"status": "ok", "comms": comms}));
             }
-            "comm_msg" | "comm_close" | "input_reply" => {}
             "interrupt_request" => {
                 self.interrupt(now);
                 self.reply(request, json!({"status": "ok"}));

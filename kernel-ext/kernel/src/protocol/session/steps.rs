@@ -141,7 +141,7 @@ impl Session {
     }
 
     /// Something was shown while the current step ran.
-    pub(super) fn on_output(&mut self, output: Output, now: Instant) {
+    pub(super) fn on_cell_output(&mut self, output: Output, now: Instant) {
         let Some(running) = &mut self.running else { return };
         let output = match running.step {
             Step::Expression => running.expressions.keep_value(output),

@@ -1,0 +1,28 @@
+//! What the cells' process shows while no cell runs: threads that go on, callbacks of widgets.
+
+use super::EvcxrEngine;
+use super::outcome::{Place, Report};
+use crate::api::Output;
+
+/// Events handed over at once; then cells and questions have their turn.
+const PORTION: usize = 256;
+
+impl EvcxrEngine {
+    pub(super) fn hand_over(&mut self, out: &mut dyn FnMut(Output)) {
+        let mut report = Report::default();
+        // The threads were started by the last cell, or earlier: then its lines do not match and no line is named.
+        let generated = self.folder.join("cell/lib.rs");
+        let place = Place { code: &self.last_code, generated: &generated, shift: 0 };
+        for _ in 0..PORTION {
+            let Ok(event) = self.events.try_recv() else { break };
+            report.take(event, &mut self.pending, &self.folder, &self.last_code, out);
+            // A panic is told at once: the end of its callback may follow.
+            report.finish(&place, out);
+        }
+        if !self.events.is_empty() {
+            // The sign for the rest may have been taken already.
+            let _ = self.channel.stir.try_send(());
+        }
+        self.pending.flush(out);
+    }
+}
