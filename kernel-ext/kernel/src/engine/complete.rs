@@ -27,13 +27,21 @@ pub enum Completeness {
 /// assert_eq!(is_complete("let = = 3;"), Completeness::Invalid);
 /// ```
 pub fn is_complete(code: &str) -> Completeness {
+    if code.len() > LONGEST_FOLLOWED {
+        return Completeness::Complete;
+    }
     let code = without_commands(code);
     match brackets(&code) {
-        Brackets::Open(depth) => return Completeness::Incomplete { indent: "    ".repeat(depth) },
+        Brackets::Open(depth) => return Completeness::Incomplete { indent: "    ".repeat(depth.min(DEEPEST_INDENT)) },
         Brackets::Wrong => return Completeness::Invalid,
         Brackets::Closed => {}
     }
-    let Ok(tokens) = TokenStream::from_str(&code) else { return Completeness::Invalid };
+    // What is too long to be parsed here is the compiler's to judge.
+    parsed_aside(&code, parsed).unwrap_or(Completeness::Complete)
+}
+
+fn parsed(code: &str) -> Completeness {
+    let Ok(tokens) = TokenStream::from_str(code) else { return Completeness::Invalid };
     match parse(tokens) {
         Ok(_) => Completeness::Complete,
         Err(error) if error.to_string().contains("unexpected end of input") => {
@@ -42,6 +50,34 @@ pub fn is_complete(code: &str) -> Completeness {
         }
         Err(_) => Completeness::Invalid,
     }
+}
+
+/// Is this one Rust expression? Texts above 16 kB are not.
+///
+/// ```
+/// assert!(lathe_kernel::engine::is_expression("v.len() + 1"));
+/// assert!(!lathe_kernel::engine::is_expression("let v = 1;"));
+/// ```
+pub fn is_expression(code: &str) -> bool {
+    parsed_aside(code, |code| syn::parse_str::<syn::Expr>(code).is_ok()).unwrap_or(false)
+}
+
+/// Brackets are followed up to this many bytes of code.
+const LONGEST_FOLLOWED: usize = 1 << 20;
+/// Code is parsed up to this many bytes: a parser that calls itself needs up to 10 kB of stack for a byte of `((((`.
+const LONGEST_PARSED: usize = 16 << 10;
+/// Levels of indentation, at most.
+const DEEPEST_INDENT: usize = 40;
+
+/// Parses on a stack that no nesting can exhaust (memory that is not touched costs nothing); `None` for too long a text.
+fn parsed_aside<T: Send>(code: &str, parse: impl FnOnce(&str) -> T + Send) -> Option<T> {
+    if code.len() > LONGEST_PARSED {
+        return None;
+    }
+    std::thread::scope(|scope| {
+        let parser = std::thread::Builder::new().name("parser".into()).stack_size(LONGEST_PARSED * (16 << 10));
+        parser.spawn_scoped(scope, || parse(code)).ok()?.join().ok()
+    })
 }
 
 fn parse(tokens: TokenStream) -> syn::Result<Vec<syn::Stmt>> {
@@ -215,6 +251,28 @@ mod tests {
         ] {
             assert_eq!(is_complete(code), Completeness::Incomplete { indent: " ".repeat(indent) }, "{code}");
         }
+    }
+
+    #[test]
+    fn nesting_and_length_do_no_harm() {
+        let deep = LONGEST_PARSED / 2;
+        for code in [
+            format!("{}{}", "(".repeat(deep), ")".repeat(deep)),
+            format!("{}1", "!".repeat(2 * deep - 1)),
+            format!("{}1", "- ".repeat(deep - 1)),
+            "|a|".repeat(deep / 2) + "1",
+            "a=".repeat(deep - 1) + "a",
+            "if a {} else ".repeat(1000) + "{}",
+            format!("let a: {}T = b;", "&".repeat(2 * deep - 20)),
+        ] {
+            assert!(code.len() <= LONGEST_PARSED);
+            assert_ne!(is_complete(&code), Completeness::Incomplete { indent: String::new() }, "{}", &code[..20]);
+            is_expression(&code);
+        }
+        assert_eq!(is_complete(&"(".repeat(LONGEST_FOLLOWED)), Completeness::Incomplete { indent: " ".repeat(160) });
+        assert_eq!(is_complete(&"(".repeat(LONGEST_FOLLOWED + 1)), Completeness::Complete);
+        assert_eq!(is_complete(&"a; ".repeat(LONGEST_PARSED)), Completeness::Complete);
+        assert!(is_expression("Point { x: 1 }.x") && !is_expression("let x = 1;") && !is_expression(""));
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod split;
 mod stdin;
 mod worker;
 
-pub use complete::{Completeness, is_complete};
+pub use complete::{Completeness, is_complete, is_expression};
 
 use crate::api::{Answer, Asker, Completion, Engine, Interrupter, Messenger, Outcome, Output, Question, Stream};
 use crate::prepared::{PrepareError, Prepared};

@@ -1,18 +1,20 @@
 //! What gets in: messages that are whole, signed right and not a repetition.
 
-use super::message::{Codec, DELIMITER, Message, WireError};
+use super::message::{Codec, DELIMITER, Message, WireError, unhex};
 use std::collections::{HashSet, VecDeque};
 
-/// Signatures that are remembered: 3 MB, hours of work.
+/// Signatures that are remembered: some 3 MB, hours of work.
 const REMEMBERED: usize = 1 << 15;
 /// Dropped messages that are logged one by one; then only every thousandth, so that a flood does not fill the disk.
 const LOGGED: u64 = 20;
 
+type Signature = [u8; 32];
+
 /// Admits messages of one key.
 pub(super) struct Gate {
     codec: Codec,
-    seen: HashSet<Vec<u8>>,
-    order: VecDeque<Vec<u8>>,
+    seen: HashSet<Signature>,
+    order: VecDeque<Signature>,
     dropped: u64,
 }
 
@@ -36,12 +38,11 @@ impl Gate {
     }
 
     fn check(&mut self, frames: Vec<Vec<u8>>) -> Result<Message, WireError> {
-        let signature =
-            frames.iter().skip_while(|frame| *frame != DELIMITER).nth(1).map(|hex| hex.to_ascii_lowercase());
+        let signature = frames.iter().skip_while(|frame| *frame != DELIMITER).nth(1).and_then(|hex| unhex(hex));
         let message = self.codec.decode(frames)?;
         // Only right signatures are remembered: nobody without the key can fill the memory. Without a key they are empty.
-        if let Some(signature) = signature.filter(|signature| !signature.is_empty()) {
-            if !self.seen.insert(signature.clone()) {
+        if let Some(signature) = signature.and_then(|bytes| Signature::try_from(bytes).ok()) {
+            if !self.seen.insert(signature) {
                 return Err(WireError::Repeated);
             }
             self.order.push_back(signature);

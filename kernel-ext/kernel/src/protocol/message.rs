@@ -166,7 +166,8 @@ impl Codec {
     }
 }
 
-fn unhex(text: &[u8]) -> Option<Vec<u8>> {
+/// The bytes that these hexadecimal digits, of either case, stand for.
+pub(super) fn unhex(text: &[u8]) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).map(|d| d as u8);
     if text.len() % 2 == 1 {
         return None;

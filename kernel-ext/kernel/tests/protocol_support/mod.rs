@@ -75,7 +75,8 @@ impl Engine for Fake {
 
     /// Completes the word before the cursor to itself and an exclamation mark.
     fn complete(&mut self, code: &str, cursor: usize) -> Completion {
-        let start = code[..cursor].rfind(|c: char| !c.is_alphabetic()).map_or(0, |at| at + 1);
+        let start =
+            cursor - code[..cursor].chars().rev().take_while(|c| c.is_alphabetic()).map(char::len_utf8).sum::<usize>();
         Completion { matches: vec![format!("{}!", &code[start..cursor]).as_str().into()], start, end: cursor }
     }
 

@@ -8,6 +8,11 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+/// Larger cells are not remembered.
+const LARGEST: usize = 1 << 20;
+/// Characters of a pattern that count.
+const LONGEST_PATTERN: usize = 1000;
+
 /// The cells of this kernel, and those of earlier ones when there is a file.
 #[derive(Debug, Default)]
 pub(super) struct History {
@@ -51,13 +56,16 @@ impl History {
         if let Some(file) = &mut self.file {
             file.add_input(number, input);
         }
+        if input.len() > LARGEST {
+            return;
+        }
         self.entries.push(Entry { session: 0, number, input: input.to_owned(), output: None });
     }
 
     /// The text of a cell's value.
     pub(super) fn set_output(&mut self, number: u64, output: &str) {
         if let Some(entry) = self.entries.iter_mut().rev().find(|entry| entry.number == number) {
-            entry.output = Some(output.to_owned());
+            entry.output = Some(output[..output.floor_char_boundary(LARGEST)].to_owned());
             if let Some(file) = &mut self.file {
                 file.add_output(number, output);
             }
@@ -82,7 +90,8 @@ impl History {
             }
             "search" => {
                 let text = request.content.get("pattern").and_then(Value::as_str).unwrap_or("*");
-                let pattern: Vec<char> = text.chars().collect();
+                // Matching takes time with the length of both texts.
+                let pattern: Vec<char> = text.chars().take(LONGEST_PATTERN).collect();
                 let found = all.iter().filter(|e| matches(&pattern, &e.input.chars().collect::<Vec<_>>()));
                 last(if request.flag("unique", false) { newest_of_each(found) } else { found.collect() }, n)
             }

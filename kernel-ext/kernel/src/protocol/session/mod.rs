@@ -31,6 +31,9 @@ pub(in crate::protocol) enum Channel {
     Stdin,
 }
 
+/// Bytes of code about which completion and inspection may be asked.
+const LONGEST_QUESTION: usize = 1 << 20;
+
 /// A request and where its reply goes.
 struct Request {
     channel: Channel,
@@ -141,7 +144,8 @@ impl Session {
             }
             "complete_request" | "inspect_request" => {
                 self.status("busy", &request.message.header);
-                if matches!(self.engine, EngineState::Gone(_)) {
+                let too_long = request.message.text("code").len() > LONGEST_QUESTION;
+                if too_long || matches!(self.engine, EngineState::Gone(_)) {
                     self.answer_unasked(&request);
                 } else {
                     self.asks.push_back(request);

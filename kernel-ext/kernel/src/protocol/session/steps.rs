@@ -2,6 +2,7 @@
 
 use super::{EngineState, Running, Session};
 use crate::api::{Outcome, Output, Stream};
+use crate::engine::is_expression;
 use crate::protocol::message::Message;
 use crate::protocol::replies;
 use crate::protocol::worker::Job;
@@ -43,11 +44,11 @@ impl Expressions {
                     let cause = replies::error("TooMany", &format!("only {MOST} expressions are evaluated"), &[]);
                     all.answers.insert(name.clone(), replies::expression_error(&cause));
                 }
-                Some(code) if syn::parse_str::<syn::Expr>(code).is_ok() => {
+                Some(code) if is_expression(code) => {
                     all.waiting.push_back((name.clone(), code.to_owned()));
                 }
                 _ => {
-                    let cause = replies::error("SyntaxError", &format!("{code} is not a Rust expression"), &[]);
+                    let cause = replies::error("SyntaxError", "not a Rust expression", &[]);
                     all.answers.insert(name.clone(), replies::expression_error(&cause));
                 }
             }
