@@ -14,13 +14,15 @@ cargo lathe lab              set everything up and open the notebooks in Jupyter
     --setup-only             stop before JupyterLab starts
     --user                   register the kernel for your other Jupyter programs too
 cargo lathe setup            the same as `lab --setup-only`
-cargo lathe run PATH...      execute notebooks or folders of them without a browser (`--html`, `--output DIR`, `--quick`)
+cargo lathe run PATH...      execute notebooks or folders of them without a browser (`--jobs N`, `--html`, `--output DIR`,
+                             `--parameter NAME=VALUE`, `--junit FILE`, `--quick`; `--help` lists all)
+cargo lathe kernel ...       the kernel in your other Jupyter programs: `install`, `list`, `remove`, `doctor`
 cargo lathe exercises ...    list, check, hint, watch, solution ... of the exercises
 cargo lathe notebooks reset NN   take the course's version of notebook NN again; yours is kept under another name
 cargo lathe book [--open]    build the book
 cargo lathe sync ...         bring notebooks and book up to date with the chapters' text (for authors)
 cargo lathe data ...         generate and look at data sets
-cargo lathe doctor [--clean] show what is installed, missing and used; remove what is out of date
+cargo lathe doctor [--clean] show what is installed, missing and used, and try the kernel; remove what is out of date
 cargo lathe env              print the folder of the Python environment
 cargo lathe help, --version
 
@@ -46,10 +48,11 @@ pub enum Task {
     Version,
 }
 
-const COMMANDS: [(&str, Option<&str>); 12] = [
+const COMMANDS: [(&str, Option<&str>); 13] = [
     ("lab", None),
     ("setup", None),
     ("run", Some("lathe-kernel run")),
+    ("kernel", Some("lathe-kernel")),
     ("sync", Some("lathe-chapters sync")),
     ("book", Some("lathe-chapters book")),
     ("exercises", Some("lathe-grader")),
@@ -194,6 +197,7 @@ mod tests {
             of("run notebooks --html --help"),
             forward("lathe-kernel", &["run", "notebooks", "--html", "--help"])
         );
+        assert_eq!(of("kernel install --user"), forward("lathe-kernel", &["install", "--user"]));
         assert_eq!(of("sync --check"), forward("lathe-chapters", &["sync", "--check"]));
         assert_eq!(of("book --open"), forward("lathe-chapters", &["book", "--open"]));
         assert_eq!(of("exercises hint 01"), forward("lathe-grader", &["hint", "01"]));

@@ -57,13 +57,26 @@ pub fn run(places: &Places, clean: bool) -> Result<(), Trouble> {
     } else if clean {
         println!("\nNothing is out of date.");
     }
-    match report.trouble() {
+    let kernel = kernel(places);
+    match report.trouble().or_else(|| kernel.err()) {
         None => Ok(()),
         Some(trouble) => {
             println!();
             Err(trouble)
         }
     }
+}
+
+/// What the kernel finds out about itself, if it is built; it starts one to prove that it works.
+fn kernel(places: &Places) -> Result<(), Trouble> {
+    let program = places.binary("lathe-kernel");
+    if !places.state.join("built").is_file() || !program.is_file() {
+        return Ok(());
+    }
+    println!("\nThe kernel:");
+    let mut command = places.command(&program);
+    let status = command.arg("doctor").status().map_err(|e| Trouble::io("starting", &program, &e))?;
+    if status.success() { Ok(()) } else { Err(Trouble::Kernel) }
 }
 
 fn used(name: &str, path: &Path, note: &str) {

@@ -49,6 +49,8 @@ pub enum Trouble {
     Step { doing: String, code: String, output: String, log: PathBuf },
     /// A program of ours is not where the build should have put it.
     NoBinary { path: PathBuf },
+    /// `lathe-kernel doctor` found something and has said what.
+    Kernel,
     /// Not inside a clone.
     NoRoot,
     /// `notebooks reset NN` names no notebook.
@@ -253,6 +255,11 @@ impl Trouble {
                 s(
                     "Is CARGO_TARGET_DIR or `build.target` set for one of the two cargo runs only? Use the same for both.",
                 ),
+            ),
+            Trouble::Kernel => (
+                s("The kernel, or its registration with Jupyter, has a problem."),
+                s("Notebooks may not find it, or their cells may not run."),
+                s("Each line above says its cure; afterwards `cargo lathe kernel doctor` looks again."),
             ),
             Trouble::NoRoot => (
                 s("This is not inside a clone of Lathe."),

@@ -154,6 +154,19 @@ fn copies_are_the_learners() {
 }
 
 #[test]
+fn doctor_asks_the_kernel_too() {
+    let world = World::new("kernel-doctor");
+    world.run(&["doctor"]).good();
+    assert_eq!(world.count("lathe-kernel doctor"), 0, "it is not built yet");
+    world.run(&["setup"]).good();
+    let ran = world.run(&["doctor"]).good();
+    assert!(ran.out.contains("  ok       a kernel"), "{}", ran.out);
+    world.write("kernel-is-ill", "");
+    let ran = world.run(&["doctor"]).bad(1, &["The kernel, or its registration", "cargo lathe kernel doctor"]);
+    assert!(ran.out.contains("PROBLEM  Rust"), "{}", ran.out);
+}
+
+#[test]
 fn for_the_learners_other_jupyter_programs() {
     let world = World::new("user");
     world.run(&["setup", "--user"]).good();

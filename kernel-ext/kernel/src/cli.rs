@@ -31,18 +31,101 @@ pub enum Command {
         #[arg(long)]
         print: bool,
     },
-    /// Register the kernel with Jupyter as "Rust (Lathe)"
-    #[command(group = clap::ArgGroup::new("place").required(true))]
-    Install {
-        /// The Python environment, or any folder with share/jupyter below it
-        #[arg(long, value_name = "DIR", group = "place")]
-        prefix: Option<PathBuf>,
-        /// For every Jupyter of this user (below ~/.local)
-        #[arg(long, group = "place")]
-        user: bool,
+    /// Register the kernel with Jupyter
+    Install(InstallArgs),
+    /// Show the kernels of Lathe that Jupyter can find on this machine, and whether they would start
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove kernelspecs that `install` wrote
+    Remove(RemoveArgs),
+    /// Find out what is wrong with the installation; starts a kernel to prove that it works
+    #[command(after_help = "Exit status: 0 nothing is wrong (notes do not count), 1 something is.")]
+    Doctor {
+        /// Do not start a kernel
+        #[arg(long)]
+        no_start: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what this program would use if it were started now
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Print the version of the kernel and of Rust
     Version,
+}
+
+/// One of Jupyter's folders.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct Place {
+    /// A Python environment, or any folder with share/jupyter below it
+    #[arg(long, value_name = "DIR")]
+    pub prefix: Option<PathBuf>,
+    /// For every Jupyter of this user
+    #[arg(long)]
+    pub user: bool,
+    /// The Python environment that is active in this shell
+    #[arg(long)]
+    pub sys_prefix: bool,
+}
+
+/// Arguments of `install`.
+#[derive(Debug, Args)]
+#[command(
+    group = clap::ArgGroup::new("place").required(true).args(["prefix", "user", "sys_prefix"]),
+    after_help = "The kernel is called `lathe` and shown as \"Rust (Lathe)\". When another clone that works has this name, it \
+    becomes `lathe-FOLDER`, \"Rust (Lathe, FOLDER)\", so that both can be used. Installing again replaces what this clone \
+    installed before."
+)]
+pub struct InstallArgs {
+    #[command(flatten)]
+    pub place: Place,
+    /// The kernel's name, for several on one machine
+    #[arg(long)]
+    pub name: Option<String>,
+    /// What front ends show
+    #[arg(long, value_name = "TEXT")]
+    pub display_name: Option<String>,
+    /// A variable that the kernel and its cells get; repeat for more
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub env: Vec<(String, String)>,
+    /// Take the name from another clone
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// Arguments of `remove`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without a name: those of this clone, and those whose clone or program is gone. Only files that \
+    `install` wrote are removed."
+)]
+pub struct RemoveArgs {
+    /// Names of kernels, as `list` shows them
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub place: Place,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// `NAME=VALUE`.
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE".to_owned()),
+    }
 }
 
 /// Arguments of `run`.

@@ -4,14 +4,16 @@
 //! |---|---|
 //! | [`api`] | what an engine promises: run a cell, complete, inspect, be interrupted |
 //! | [`engine`] | cells on evcxr: [`engine::EvcxrEngine`], [`engine::is_complete`], [`engine::enter_special_modes`] |
+//! | [`installation`] | kernelspecs: install, list, remove, and [`installation::doctor`] |
 //! | [`prepared`] | the prelude compiled once: [`prepared::find_or_build`] |
-//! | [`protocol`] | Jupyter's messages over zmq: [`protocol::serve`], and the kernelspec |
+//! | [`protocol`] | Jupyter's messages over zmq: [`protocol::serve`] |
 //! | [`client`] | the other end: starts a kernel and talks to it as Jupyter does: [`client::RemoteEngine`] |
 //! | [`notebook`] | `.ipynb` files: read, write, [`notebook::run_notebook`], [`notebook::html`] |
 
 pub mod api;
 pub mod client;
 pub mod engine;
+pub mod installation;
 pub mod notebook;
 pub mod prepared;
 pub mod protocol;

@@ -1,6 +1,7 @@
 //! `lathe-kernel`: the kernel, the child process of its cells and their `cargo`, by arguments and environment.
 
 mod cli;
+mod kernels;
 
 use clap::Parser;
 use cli::{Cli, Command, RunArgs};
@@ -10,7 +11,7 @@ use lathe_kernel::engine::{self, EngineOptions, EvcxrEngine};
 use lathe_kernel::notebook::Stop;
 use lathe_kernel::notebook::command::{self, Console, RunRequest, Status, Summary};
 use lathe_kernel::prepared::{self, Prepared};
-use lathe_kernel::protocol::{self, ConnectionFile, Setup, install};
+use lathe_kernel::protocol::{self, ConnectionFile, Setup};
 use std::error::Error;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
@@ -20,11 +21,16 @@ use std::sync::{Mutex, PoisonError};
 
 fn main() -> ExitCode {
     engine::enter_special_modes();
+    find_rust();
     let result = match Cli::parse().command {
         Command::Serve { connection_file } => serve(&connection_file),
         Command::Run(args) => run(args),
         Command::Prepare { print } => prepare(print),
-        Command::Install { prefix, user: _ } => install_kernelspec(prefix),
+        Command::Install(args) => kernels::install(args),
+        Command::List { place, json } => kernels::list(&place, json),
+        Command::Remove(args) => kernels::remove(args),
+        Command::Doctor { no_start, json } => kernels::doctor(!no_start, json),
+        Command::Status { json } => kernels::status(json),
         Command::Version => {
             let folder = prepared::workspace_root().unwrap_or_default();
             let rust = protocol::rustc_version(&folder);
@@ -37,6 +43,21 @@ fn main() -> ExitCode {
         eprintln!("lathe-kernel: {error}");
         ExitCode::FAILURE
     })
+}
+
+/// A Jupyter that was started from a desktop's menu, or by a service, often lacks rustup's folder in its `PATH`.
+fn find_rust() {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&path).any(|dir| dir.join("rustc").is_file()) {
+        return;
+    }
+    let own = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let usual = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo"));
+    let found = own.into_iter().chain(usual).map(|dir| dir.join("bin")).find(|dir| dir.join("rustc").is_file());
+    if let Some(path) = found.and_then(|dir| std::env::join_paths(std::env::split_paths(&path).chain([dir])).ok()) {
+        // SAFETY: no thread has been started yet.
+        unsafe { std::env::set_var("PATH", path) };
+    }
 }
 
 type Done = Result<ExitCode, Box<dyn Error>>;
@@ -133,15 +154,5 @@ fn prepare(print: bool) -> Done {
     } else {
         writeln!(stdout(), "the prelude is ready in {folder}")?;
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn install_kernelspec(prefix: Option<PathBuf>) -> Done {
-    let prefix = match prefix {
-        Some(prefix) => prefix,
-        None => PathBuf::from(std::env::var_os("HOME").ok_or("HOME is not set: use --prefix DIR")?).join(".local"),
-    };
-    let folder = install::install(&prefix, &std::env::current_exe()?, &prepared::workspace_root()?)?;
-    writeln!(stdout(), "registered \"Rust (Lathe)\" in {}", folder.display())?;
     Ok(ExitCode::SUCCESS)
 }

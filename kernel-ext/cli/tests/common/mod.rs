@@ -77,6 +77,7 @@ case "$1" in
   prepare) if [ -e "$W/prepare-fails" ]; then cat "$W/prepare-fails" >&2; exit 1; fi ;;
   install) mkdir -p "$3/share/jupyter/kernels/lathe"; echo '{}' > "$3/share/jupyter/kernels/lathe/kernel.json" ;;
   run) echo "ran in $(pwd)"; exit 7 ;;
+  doctor) if [ -e "$W/kernel-is-ill" ]; then echo "  PROBLEM  Rust"; exit 1; fi; echo "  ok       a kernel" ;;
 esac
 "#;
 

@@ -186,11 +186,10 @@ impl KernelClient {
         }
     }
 
-    /// Asks the kernel to end, and ends it when it does not within 3 s.
-    pub fn shutdown(&mut self) {
-        // A kernel that cannot be asked is killed by the drop.
-        _ = self.stopper().ask("shutdown_request", json!({"restart": false}));
-        self.process.wait(Duration::from_secs(3));
+    /// Asks the kernel to end and waits some seconds; `false`: it still lives, and dies when this is dropped.
+    pub fn shutdown(&mut self) -> bool {
+        let asked = self.stopper().ask("shutdown_request", json!({"restart": false}));
+        asked.is_ok() && self.process.wait(Duration::from_secs(5))
     }
 }
 

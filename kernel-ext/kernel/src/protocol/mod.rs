@@ -8,7 +8,6 @@
 mod connection;
 mod gate;
 mod history;
-pub mod install;
 pub mod limit;
 mod message;
 mod outputs;
