@@ -167,6 +167,10 @@ impl Pending {
             let bundle = std::mem::take(&mut self.content);
             // Plain text alone is how evcxr shows a value when it had to compile the cell a second time.
             let is_value = bundle.data.len() == 1 && bundle.data.contains_key("text/plain");
+            // A cell that ends in `for` or `while` has no value.
+            if is_value && bundle.data["text/plain"] == "()" {
+                return;
+            }
             out(if is_value { Output::Result { bundle } } else { Output::Display { bundle, id: None } });
         }
     }

@@ -1,6 +1,6 @@
 //! Small changes to the source that evcxr generates, none of which moves a line or a column of the cell.
 
-use super::split::{RUN_MARK, TRY_MARK};
+use super::split::{END_MARK, EVCXR_MARK, RUN_MARK, TRY_MARK};
 
 /// Where evcxr's function for the cell begins, with and without stored variables.
 const STARTS: [&str; 2] =
@@ -9,6 +9,18 @@ const STARTS: [&str; 2] =
 const END: &str = "evcxr_variable_store";
 /// How an early `?` prints its error.
 const ERROR: &str = "eprintln!(\"{}\", error);";
+/// What evcxr's own code prints for evcxr, and what is printed after the mark.
+const NOTES: [(&str, &str, &str); 3] = [
+    ("println!(\"EVCXR_PANIC_NOTIFICATION\");", "}", "\"EVCXR_PANIC_NOTIFICATION\""),
+    (
+        "println!(\"{}\", evcxr_internal_runtime::USER_ERROR_OCCURRED);",
+        "}",
+        "evcxr_internal_runtime::USER_ERROR_OCCURRED",
+    ),
+    ("println!(\"{VARIABLE_CHANGED_TYPE}{name}\");", "}{}", "VARIABLE_CHANGED_TYPE, name"),
+];
+/// The nonce that tells our marks from printed text.
+const NONCE: &str = "::lathe::display::cell::nonce()";
 
 /// evcxr's handlers of SIGILL, SIGBUS and SIGSEGV print a stack without names and abort, which hides what it was.
 const DEFAULT_SIGNALS: &str = " { unsafe extern \"C\" { fn signal(n: i32, f: usize) -> usize; } unsafe { signal(4, 0); signal(7, 0); signal(11, 0); } }";
@@ -19,7 +31,7 @@ pub(super) fn patch(source: &str) -> String {
     if let Some(line) = lines.iter_mut().rev().find(|line| STARTS.contains(&line.as_str())) {
         line.push_str(DEFAULT_SIGNALS);
         line.push_str(" ::lathe::display::cell::init(); ::lathe::display::cell::begin(); ");
-        line.push_str(&format!("println!({RUN_MARK:?});"));
+        line.push_str(&format!("println!(\"{{}}{{}}\", {RUN_MARK:?}, {NONCE});"));
     }
     if source.contains("run_user_code_0(")
         && let Some(line) = lines.first_mut()
@@ -28,13 +40,23 @@ pub(super) fn patch(source: &str) -> String {
         line.push_str(" use ::lathe::prelude::*;");
     }
     if let Some(line) = lines.iter_mut().rev().find(|line| *line == END) {
-        *line = format!("{{ use ::std::io::Write as _; let _ = ::std::io::stdout().flush(); }} {END}");
+        *line = format!(
+            "{{ use ::std::io::Write as _; println!(\"{{}}{{}}\", {END_MARK:?}, {NONCE}); let _ = ::std::io::stdout().flush(); }} {END}"
+        );
+    }
+    for (note, more, what) in NOTES {
+        // The last is evcxr's: the cell's own text comes before it, except for the line of a module that evcxr adds.
+        let own = |line: &&mut String| line.trim() == note;
+        let found = if note.contains("name") { lines.iter_mut().find(own) } else { lines.iter_mut().rev().find(own) };
+        if let Some(line) = found {
+            *line = format!("println!(\"{{}}{{}} {{{more}\", {EVCXR_MARK:?}, {NONCE}, {what});");
+        }
     }
     if let Some(start) = lines.iter().position(|line| line.contains("From<T> for EvcxrUserCodeError")) {
         let report = format!(
             "let place = ::std::panic::Location::caller(); let text = ::std::string::ToString::to_string(&error)\
              .replace('\\\\', \"\\\\\\\\\").replace('\\n', \"\\\\n\"); \
-             println!(\"{{}}{{}} {{}} {{}}\", {TRY_MARK:?}, place.line(), place.column(), text);"
+             println!(\"{{}}{{}} {{}} {{}} {{}}\", {TRY_MARK:?}, {NONCE}, place.line(), place.column(), text);"
         );
         for line in lines.iter_mut().skip(start).take(8) {
             if line.contains(ERROR) {

@@ -1,7 +1,9 @@
 //! Cuts what a cell's process writes on stdout into text, frames and evcxr's control lines.
 //!
 //! A control line may start anywhere, because a cell may have printed an unfinished line before it; evcxr itself
-//! compares whole lines and would lose text or wait for ever.
+//! compares whole lines and would lose text or wait for ever. Every mark but one holds this process's nonce, so a cell
+//! that prints a text with marks, a saved log for example, prints a text. The one is `EVCXR_EXECUTION_COMPLETE`, which
+//! evcxr's own loop prints: it does not count between the marks of the start and the end of the cell's code.
 
 /// One piece of the output.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,20 +34,23 @@ pub(super) enum Control {
     Other,
 }
 
-/// What the patched source prints for an early `?`.
+// What the patched source prints; after each come the nonce and a space or the end of the line.
+/// For an early `?`.
 pub(super) const TRY_MARK: &str = "\u{1e}LATHE-TRY ";
-/// What the patched source prints when the cell's code begins.
-pub(super) const RUN_MARK: &str = "\u{1e}LATHE-RUN";
+/// When the cell's code begins.
+pub(super) const RUN_MARK: &str = "\u{1e}LATHE-RUN ";
+/// When the cell's code has ended, in whatever way.
+pub(super) const END_MARK: &str = "\u{1e}LATHE-END ";
+/// Before a line for evcxr.
+pub(super) const EVCXR_MARK: &str = "\u{1e}LATHE-EVCXR ";
 
 const CONTENT_START: &[u8] = b"EVCXR_BEGIN_CONTENT ";
 const CONTENT_END: &[u8] = b"EVCXR_END_CONTENT\n";
-const CONTROLS: [(&[u8], Control); 5] = [
-    (b"EVCXR_EXECUTION_COMPLETE\n", Control::Complete),
-    (b"EVCXR_PANIC_NOTIFICATION\n", Control::Panicked),
-    (b"EVCXR_ERROR_OCCURRED\n", Control::EarlyReturn),
-    (b"EVCXR_VARIABLE_CHANGED_TYPE:", Control::Other),
-    (b"EVCXR_INPUT_REQUEST", Control::Input),
-];
+const COMPLETE: &[u8] = b"EVCXR_EXECUTION_COMPLETE\n";
+const INPUT: &[u8] = b"EVCXR_INPUT_REQUEST";
+/// Lines that follow [`EVCXR_MARK`].
+const CONTROLS: [(&[u8], Control); 2] =
+    [(b"EVCXR_PANIC_NOTIFICATION\n", Control::Panicked), (b"EVCXR_ERROR_OCCURRED\n", Control::EarlyReturn)];
 
 /// What stands at a place that may begin a mark.
 enum Found {
@@ -57,11 +62,23 @@ enum Found {
     Piece(usize),
 }
 
+/// The marks of this process.
+#[derive(Debug)]
+struct Marks {
+    frame: Vec<u8>,
+    attempt: Vec<u8>,
+    run: Vec<u8>,
+    end: Vec<u8>,
+    evcxr: Vec<u8>,
+}
+
 /// Holds back what may be the start of a mark.
 #[derive(Debug)]
 pub(super) struct Splitter {
     bytes: Vec<u8>,
-    frame_mark: Vec<u8>,
+    marks: Marks,
+    /// The cell's code runs, whatever it prints is a text.
+    running: bool,
     certain: bool,
     /// Bytes already searched for the end of a long line.
     searched: usize,
@@ -70,8 +87,15 @@ pub(super) struct Splitter {
 impl Splitter {
     /// Frames are recognised by this process's nonce.
     pub fn new(nonce: &str) -> Self {
-        let frame_mark = format!("{}{nonce} ", lathe_events::frame::MARK).into_bytes();
-        Self { bytes: Vec::new(), frame_mark, certain: false, searched: 0 }
+        let mark = |start: &str, end: char| format!("{start}{nonce}{end}").into_bytes();
+        let marks = Marks {
+            frame: mark(lathe_events::frame::MARK, ' '),
+            attempt: mark(TRY_MARK, ' '),
+            run: mark(RUN_MARK, '\n'),
+            end: mark(END_MARK, '\n'),
+            evcxr: mark(EVCXR_MARK, ' '),
+        };
+        Self { bytes: Vec::new(), marks, running: false, certain: false, searched: 0 }
     }
 
     /// Text is held back that will be released by [`Splitter::release`] if nothing follows.
@@ -102,7 +126,9 @@ impl Splitter {
                     if at > text_start {
                         take(Piece::Text(&bytes[text_start..at]));
                     }
-                    take(self.piece(&bytes[at..at + length]));
+                    if let Some(piece) = self.piece(&bytes[at..at + length]) {
+                        take(piece);
+                    }
                     self.searched = 0;
                     at += length;
                     text_start = at;
@@ -132,22 +158,26 @@ impl Splitter {
     }
 
     fn look(&mut self, rest: &[u8]) -> Found {
-        let run = RUN_MARK.as_bytes();
-        let try_mark = TRY_MARK.as_bytes();
-        if rest.starts_with(&self.frame_mark) || rest.starts_with(try_mark) || rest.starts_with(run) {
+        let Marks { frame, attempt, run, end, evcxr } = &self.marks;
+        let complete = (!self.running).then_some(COMPLETE);
+        for mark in [run.as_slice(), end].into_iter().chain(complete) {
+            if rest.starts_with(mark) {
+                return Found::Piece(mark.len());
+            }
+        }
+        if [frame.as_slice(), attempt, evcxr, INPUT].into_iter().any(|mark| rest.starts_with(mark)) {
             return self.until(rest, b"\n");
         }
         if rest.starts_with(CONTENT_START) {
-            return self.until(rest, CONTENT_END);
+            // A text that only looks like the start of a content block has no end of one before the cell's.
+            let from = self.searched.saturating_sub(end.len()).min(rest.len());
+            let Some(cut) = find(&rest[from..], end).map(|at| from + at) else { return self.until(rest, CONTENT_END) };
+            let found = self.until(&rest[..cut], CONTENT_END);
+            self.searched = 0;
+            return if matches!(found, Found::Piece(_)) { found } else { Found::Nothing };
         }
-        for (mark, _) in CONTROLS {
-            if rest.starts_with(mark) {
-                return self.until(rest, b"\n");
-            }
-        }
-        let may_become = |mark: &[u8]| mark.starts_with(rest);
-        let marks = [self.frame_mark.as_slice(), try_mark, run, CONTENT_START];
-        if marks.into_iter().any(may_become) || CONTROLS.iter().any(|(mark, _)| may_become(mark)) {
+        let marks = [frame.as_slice(), attempt, run, end, evcxr, CONTENT_START, INPUT];
+        if marks.into_iter().chain(complete).any(|mark| mark.starts_with(rest)) {
             Found::Wait(false)
         } else {
             Found::Nothing
@@ -157,7 +187,7 @@ impl Splitter {
     /// Searches the end of a piece, not again where an earlier call searched.
     fn until(&mut self, rest: &[u8], end: &[u8]) -> Found {
         let from = self.searched.saturating_sub(end.len()).min(rest.len());
-        match rest[from..].windows(end.len()).position(|window| window == end) {
+        match find(&rest[from..], end) {
             Some(position) => Found::Piece(from + position + end.len()),
             None => {
                 self.searched = rest.len();
@@ -166,23 +196,36 @@ impl Splitter {
         }
     }
 
-    fn piece<'a>(&self, line: &'a [u8]) -> Piece<'a> {
-        if line.starts_with(&self.frame_mark) {
-            return Piece::Frame(line);
+    fn piece<'a>(&mut self, line: &'a [u8]) -> Option<Piece<'a>> {
+        let Marks { frame, attempt, run, end, evcxr } = &self.marks;
+        if line.starts_with(frame) {
+            return Some(Piece::Frame(line));
         }
-        if let Some(text) = line.strip_prefix(TRY_MARK.as_bytes()) {
-            return Piece::Try(text.strip_suffix(b"\n").unwrap_or(text));
+        if let Some(text) = line.strip_prefix(attempt.as_slice()) {
+            return Some(Piece::Try(text.strip_suffix(b"\n").unwrap_or(text)));
         }
-        if line.starts_with(RUN_MARK.as_bytes()) {
-            return Piece::Running;
+        if line == run || line == end {
+            self.running = line == run;
+            return self.running.then_some(Piece::Running);
+        }
+        if line == COMPLETE {
+            return Some(Piece::Control(Control::Complete, line));
+        }
+        if let Some(line) = line.strip_prefix(evcxr.as_slice()) {
+            let control =
+                CONTROLS.iter().find(|(start, _)| line.starts_with(start)).map_or(Control::Other, |(_, c)| *c);
+            return Some(Piece::Control(control, line));
         }
         if let Some(content) = line.strip_prefix(CONTENT_START) {
             let content = content.strip_suffix(CONTENT_END).unwrap_or(content);
-            return Piece::Content(content.strip_suffix(b"\n").unwrap_or(content));
+            return Some(Piece::Content(content.strip_suffix(b"\n").unwrap_or(content)));
         }
-        let control = CONTROLS.iter().find(|(mark, _)| line.starts_with(mark)).map_or(Control::Other, |(_, c)| *c);
-        Piece::Control(control, line)
+        Some(Piece::Control(Control::Input, line))
     }
+}
+
+fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len()).position(|window| window == wanted)
 }
 
 #[cfg(test)]
@@ -222,8 +265,9 @@ mod tests {
 
     #[test]
     fn marks_are_found_anywhere_and_text_is_kept() {
-        let input = b"\x1eLATHE-RUN\nE loss: \x1eLATHE n1 {}\nEVCXRx \x1eLATHE n2 {}\nabcEVCXR_BEGIN_CONTENT text/html\n<b>\nx\nEVCXR_END_CONTENT\n\
-            xEVCXR_PANIC_NOTIFICATION\n\x1eLATHE-TRY 3 4 bad\nEVCXR_ERROR_OCCURRED\nEVCXR_VARIABLE_CHANGED_TYPE:v\nfooEVCXR_EXECUTION_COMPLETE\nE";
+        let input = b"\x1eLATHE-RUN n1\nE loss: \x1eLATHE n1 {}\nEVCXRx \x1eLATHE n2 {}\nabcEVCXR_BEGIN_CONTENT text/html\n<b>\nx\nEVCXR_END_CONTENT\n\
+            x\x1eLATHE-EVCXR n1 EVCXR_PANIC_NOTIFICATION\n\x1eLATHE-TRY n1 3 4 bad\n\x1eLATHE-EVCXR n1 EVCXR_ERROR_OCCURRED\n\
+            \x1eLATHE-EVCXR n1 EVCXR_VARIABLE_CHANGED_TYPE:v\nfoo\x1eLATHE-END n1\nbarEVCXR_EXECUTION_COMPLETE\nEEVCXR_EXECUTION_COMPLETE\n";
         let expected = [
             "run",
             "E loss: ",
@@ -235,12 +279,26 @@ mod tests {
             "try 3 4 bad",
             "EarlyReturn EVCXR_ERROR_OCCURRED",
             "Other EVCXR_VARIABLE_CHANGED_TYPE:v",
-            "foo",
+            "foobar",
             "Complete EVCXR_EXECUTION_COMPLETE",
             "E",
+            "Complete EVCXR_EXECUTION_COMPLETE",
         ];
         for step in [1, 2, 3, 5, 11, 1000] {
             assert_eq!(split(input, step), expected, "step {step}");
+        }
+    }
+
+    #[test]
+    fn marks_in_a_printed_text_are_text() {
+        let log = "EVCXR_EXECUTION_COMPLETE\nEVCXR_PANIC_NOTIFICATION\nEVCXR_ERROR_OCCURRED\nEVCXR_VARIABLE_CHANGED_TYPE:v\n\
+                   \u{1e}LATHE-RUN n0\n\u{1e}LATHE-END n0\nEVCXR_EXECUTION_COMPLETE\n\u{1e}LATHE-TRY n0 1 2 x\n\
+                   EVCXR_BEGIN_CONTENT text/html\nno end\n";
+        let input =
+            format!("\u{1e}LATHE-RUN n1\n{log}\u{1e}LATHE-END n1\nEVCXR_EXECUTION_COMPLETE\n\u{1e}LATHE-RUN n1\nnext");
+        for step in [1, 7, 1000] {
+            let expected = ["run", log, "Complete EVCXR_EXECUTION_COMPLETE", "run", "next"];
+            assert_eq!(split(input.as_bytes(), step), expected, "step {step}");
         }
     }
 
