@@ -81,6 +81,7 @@ fn serve(connection_file: &Path) -> Done {
     };
     let served = protocol::serve(&connection, setup);
     protocol::kill_descendants();
+    engine::remove_private_folder();
     served?;
     // Threads of the compiler may still run; nothing of them is needed.
     std::process::exit(0);

@@ -29,6 +29,7 @@ mod stdin;
 mod worker;
 
 pub use complete::{Completeness, is_complete, is_expression};
+pub use run_dir::remove_private_folder;
 
 use crate::api::{Answer, Asker, Completion, Engine, Interrupter, Messenger, Outcome, Output, Question, Stream};
 use crate::prepared::{PrepareError, Prepared};

@@ -6,7 +6,7 @@ use crate::prepared::{Prepared, cache_root};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Held while this process lives, so that others do not remove the folder.
 struct RunDir {
@@ -16,6 +16,23 @@ struct RunDir {
 }
 
 static RUN: Mutex<Option<RunDir>> = Mutex::new(None);
+/// Its folder, also while an engine starts and holds [`RUN`].
+static PATH: OnceLock<PathBuf> = OnceLock::new();
+
+/// Removes the private folder of this process, if it has one; the process must end after that. Kill the processes below
+/// it first, for they write there.
+pub fn remove_private_folder() {
+    let Some(path) = PATH.get() else { return };
+    // A killed compiler may still be finishing its last write.
+    for _ in 0..10 {
+        match std::fs::remove_dir_all(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            _ => return,
+        }
+    }
+}
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> EngineError + '_ {
     move |source| EngineError::Io { path: path.to_owned(), source }
@@ -81,6 +98,8 @@ fn make_run_dir(exe: &Path) -> Result<RunDir, EngineError> {
     std::fs::create_dir_all(&all).map_err(at(&all))?;
     remove_stale(&all);
     let path = tempfile::Builder::new().prefix("k").tempdir_in(&all).map_err(at(&all))?.keep();
+    // The first one of this process is the only one.
+    let _ = PATH.set(path.clone());
     let lock_path = path.join("lock");
     let lock = File::create(&lock_path).map_err(at(&lock_path))?;
     lock.lock().map_err(at(&lock_path))?;
