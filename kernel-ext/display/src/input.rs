@@ -5,7 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{LazyLock, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lathe_events::frame::Frame;
 
@@ -56,6 +56,7 @@ pub fn password(prompt: &str) -> Result<String, InputError> {
 const END: &str = "\u{4}";
 /// While it waits the thread looks this often whether it should stop.
 const LOOK: Duration = Duration::from_millis(20);
+const START: Duration = Duration::from_secs(5);
 
 type Answer = Result<String, String>;
 static WAITING: LazyLock<Mutex<HashMap<String, Sender<Answer>>>> = LazyLock::new(Mutex::default);
@@ -100,12 +101,13 @@ fn ask(prompt: &str, password: bool) -> Result<String, InputError> {
 }
 
 fn ask_kernel(prompt: &str, password: bool) -> Result<String, InputError> {
-    if !CAN_ASK.load(Ordering::SeqCst) {
-        // The thread that reads answers starts with the first cell and needs a moment.
-        std::thread::sleep(LOOK);
-        if !CAN_ASK.load(Ordering::SeqCst) {
+    // The thread that reads answers starts with the first cell of a process.
+    let give_up = Instant::now() + START;
+    while !CAN_ASK.load(Ordering::SeqCst) {
+        if Instant::now() > give_up {
             return Err(InputError::Refused(String::from("the kernel cannot be asked: restart it")));
         }
+        std::thread::sleep(LOOK);
     }
     let id = out::fresh_id();
     let (sender, answer) = channel();
