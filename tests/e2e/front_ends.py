@@ -118,10 +118,8 @@ def console(work):
         child.sendline("1 + 41")
         child.expect(r"Out\[1\]: *42")
         child.expect(r"In \[2\]: ")
-        child.sendline("fn twice(x: i32) -> i32 {")
-        child.sendline("2 * x")
-        child.sendline("}")
-        child.sendline("")
+        # One line: the console's simple prompt, the one that a program can read, has no others.
+        child.sendline("fn twice(x: i32) -> i32 { 2 * x }")
         child.expect(r"In \[3\]: ")
         child.sendline("twice(21)")
         child.expect(r"Out\[3\]: *42")
