@@ -1,7 +1,7 @@
 //! What the cells' process shows while no cell runs: threads that go on, callbacks of widgets.
 
 use super::EvcxrEngine;
-use super::outcome::{Place, Report};
+use super::outcome::Report;
 use crate::api::Output;
 
 /// Events handed over at once; then cells and questions have their turn.
@@ -11,11 +11,10 @@ impl EvcxrEngine {
     pub(super) fn hand_over(&mut self, out: &mut dyn FnMut(Output)) {
         let mut report = Report::default();
         // The threads were started by the last cell, or earlier: then its lines do not match and no line is named.
-        let generated = self.folder.join("cell/lib.rs");
-        let place = Place { code: &self.last_code, generated: &generated, shift: 0 };
+        let place = self.memory.place(&self.last_code, &self.folder, 0);
         for _ in 0..PORTION {
             let Ok(event) = self.events.try_recv() else { break };
-            report.take(event, &mut self.pending, &self.folder, &self.last_code, out);
+            report.take(event, &mut self.pending, &place, out);
             // A panic is told at once: the end of its callback may follow.
             report.finish(&place, out);
         }

@@ -21,6 +21,10 @@ pub(super) struct Cell {
     pub functions: Vec<Function>,
     /// Types that it defines: name, whole definition.
     pub types: Vec<(String, String)>,
+    /// It defines something that later cells are compiled with: a function, a type, an impl, a macro, an import.
+    pub has_items: bool,
+    /// Names that its `let`s bind.
+    pub lets: Vec<String>,
 }
 
 /// A function or method of a cell.
@@ -40,6 +44,12 @@ impl Cell {
         cell.loops = source.parse().is_ok_and(has_loop);
         cell.functions = statements.iter().flat_map(|statement| functions(&source, statement)).collect();
         cell.types = statements.iter().filter_map(|statement| type_definition(&source, statement)).collect();
+        cell.has_items = statements.iter().any(|statement| matches!(statement, syn::Stmt::Item(_)));
+        for statement in &statements {
+            if let syn::Stmt::Local(local) = statement {
+                bound_names(&local.pat, &mut cell.lets);
+            }
+        }
         if let Some(key) = leading_impls(&source, &statements)
             && let Some(line) = code.lines().position(|line| !line.trim().is_empty() && !line.starts_with("//"))
             && line == code.lines().take_while(|line| line.starts_with("//") || line.trim().is_empty()).count()
@@ -58,6 +68,19 @@ impl Cell {
             }
         }
         cell
+    }
+}
+
+fn bound_names(pattern: &syn::Pat, names: &mut Vec<String>) {
+    match pattern {
+        syn::Pat::Ident(name) => names.push(name.ident.to_string()),
+        syn::Pat::Type(typed) => bound_names(&typed.pat, names),
+        syn::Pat::Reference(inner) => bound_names(&inner.pat, names),
+        syn::Pat::Tuple(tuple) => tuple.elems.iter().for_each(|inner| bound_names(inner, names)),
+        syn::Pat::TupleStruct(tuple) => tuple.elems.iter().for_each(|inner| bound_names(inner, names)),
+        syn::Pat::Slice(slice) => slice.elems.iter().for_each(|inner| bound_names(inner, names)),
+        syn::Pat::Struct(fields) => fields.fields.iter().for_each(|field| bound_names(&field.pat, names)),
+        _ => {}
     }
 }
 
@@ -210,6 +233,13 @@ mod tests {
         assert_eq!(below.code.lines().count(), 4);
         assert!(below.code.lines().nth(2).unwrap().ends_with("impl P {"));
         assert_eq!(Cell::read("struct P; impl P {}").shift, 0);
+    }
+
+    #[test]
+    fn names_and_items_are_found() {
+        let cell = Cell::read("let (a, mut b): (i32, i32) = (1, 2); let Some(c) = d else { panic!() }; e");
+        assert_eq!((cell.lets, cell.has_items), (vec!["a".to_owned(), "b".to_owned(), "c".to_owned()], false));
+        assert!(Cell::read("macro_rules! m { () => {} }").has_items && Cell::read("use std::fs;").has_items);
     }
 
     #[test]

@@ -3,9 +3,74 @@
 //! A shape that does not fit is found when a generic function of the library is instantiated: the error then lies in the
 //! library and only a note points to the cell. evcxr keeps what points to the cell, so the user would see the note alone.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::path::Path;
 
 const INSTANTIATING: &str = "the above error was encountered while instantiating ";
+
+/// In an engine's folder: what the compiler last had to say, and about which source.
+const SAVED: &str = "diagnostics.json";
+/// In an engine's folder: what it had to say about the source that ran.
+const WARNINGS: &str = "warnings.json";
+/// Warnings that a learner is told of; the others are noise in a notebook.
+const TOLD: [&str; 7] = [
+    "unused_must_use",
+    "unreachable_code",
+    "unconditional_recursion",
+    "unused_comparisons",
+    "for_loops_over_fallibles",
+    "let_underscore_lock",
+    "arithmetic_overflow",
+];
+
+/// The compiler's messages about a cell.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Saved {
+    /// The source that the messages speak of.
+    pub source: String,
+    /// One message of JSON a line.
+    pub messages: String,
+}
+
+/// Keeps the messages for the kernel: what evcxr passes on has lost the places of notes, suggestions and earlier cells.
+///
+/// After a failure evcxr may compile another form of the cell; if that one compiles, the failure stays the last word.
+pub(super) fn save(folder: &Path, failed: bool, messages: &str) {
+    let told = |message: &str| TOLD.iter().any(|lint| message.contains(&format!("\"code\":\"{lint}\"")));
+    let messages: String =
+        messages.lines().filter(|line| failed || told(line)).map(|line| format!("{line}\n")).collect();
+    let file = folder.join(if failed { SAVED } else { WARNINGS });
+    if messages.is_empty() {
+        return;
+    }
+    let source = std::fs::read_to_string(folder.join("cell/lib.rs")).unwrap_or_default();
+    let saved = Saved { source, messages };
+    // Without it errors are shown as evcxr passes them on.
+    let _ = serde_json::to_vec(&saved).map(|bytes| std::fs::write(file, bytes));
+}
+
+/// Forgets what was said about earlier cells.
+pub(super) fn forget(folder: &Path) {
+    for file in [SAVED, WARNINGS] {
+        // It may not be there.
+        let _ = std::fs::remove_file(folder.join(file));
+    }
+}
+
+/// Why the source did not compile; since [`forget`].
+pub(super) fn errors(folder: &Path) -> Option<Saved> {
+    read(&folder.join(SAVED))
+}
+
+/// The warnings about the source that ran; since [`forget`].
+pub(super) fn warnings(folder: &Path) -> Option<Saved> {
+    read(&folder.join(WARNINGS))
+}
+
+fn read(file: &Path) -> Option<Saved> {
+    serde_json::from_slice(&std::fs::read(file).ok()?).ok()
+}
 
 /// Moves such an error to the place in the cell; all other lines stay as they are.
 pub(super) fn rewrite(messages: &str) -> String {

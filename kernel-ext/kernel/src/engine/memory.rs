@@ -1,15 +1,20 @@
 //! What the kernel remembers of a notebook's cells.
 
 use super::cell::{Cell, mentions};
+use super::fate::Fates;
+use super::outcome::Place;
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 
 /// Definitions and losses of this session.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// The notebook's own types: name, definition.
     types: HashMap<String, String>,
-    /// Variables that went with a process.
-    lost: BTreeSet<String>,
+    /// What became of variables.
+    pub fates: Fates,
+    /// Numbers and texts of the cells that define functions, types and the like.
+    cells: Vec<(u64, String)>,
     /// Functions that loop, or call one that does.
     looping: BTreeSet<String>,
 }
@@ -24,8 +29,24 @@ impl Memory {
         self.looping.iter().any(|name| mentions(text, name))
     }
 
+    /// Where messages about a cell point to.
+    pub fn place<'a>(&'a self, code: &'a str, folder: &'a Path, shift: usize) -> Place<'a> {
+        Place { code, folder, shift, earlier: &self.cells, fates: &self.fates }
+    }
+
+    /// Cells whose text is compiled again with each new one.
+    #[cfg(test)]
+    pub fn cells(&self) -> &[(u64, String)] {
+        &self.cells
+    }
+
     /// The cell ran: its definitions hold from now on.
-    pub fn keep(&mut self, cell: &Cell) {
+    pub fn keep(&mut self, number: u64, code: &str, cell: &Cell) {
+        if cell.has_items {
+            // The same text again is the same cell, run once more.
+            self.cells.retain(|(_, text)| text != code);
+            self.cells.push((number, code.to_owned()));
+        }
         for function in &cell.functions {
             if function.loops || self.calls_loop(&function.text) {
                 self.looping.insert(function.name.clone());
@@ -34,17 +55,6 @@ impl Memory {
             }
         }
         self.types.extend(cell.types.iter().cloned());
-    }
-
-    /// A process ended with these variables.
-    pub fn lose(&mut self, variables: &[(String, String)]) {
-        self.lost.extend(variables.iter().map(|(name, _)| name.clone()));
-    }
-
-    /// Why a name that the compiler does not find was there before.
-    pub fn why_missing(&self, message: &str) -> Option<String> {
-        let name = self.lost.iter().find(|name| message.contains(&format!("`{name}`")))?;
-        Some(format!("`{name}` was lost when a cell's process ended: run its cell again"))
     }
 
     /// Types that the cell defines anew, and the variables that hold the old ones.
@@ -81,7 +91,11 @@ mod tests {
     #[test]
     fn holders_of_a_redefined_type_are_outdated_too() {
         let mut memory = Memory::default();
-        memory.keep(&Cell::read("struct P { w: f32 } struct Holder { p: P } struct Other;"));
+        memory.keep(
+            1,
+            "struct P { w: f32 } struct Holder { p: P } struct Other;",
+            &Cell::read("struct P { w: f32 } struct Holder { p: P } struct Other;"),
+        );
         let variables = pairs(&[("p", "P"), ("all", "Vec<Holder>"), ("o", "Other"), ("n", "i32")]);
         let same = Cell::read("struct P {  w: f32 }");
         assert_eq!(memory.outdated(&same, &variables), None);
@@ -93,18 +107,24 @@ mod tests {
     #[test]
     fn callers_of_a_loop_take_time() {
         let mut memory = Memory::default();
-        memory.keep(&Cell::read("fn slow() { loop {} } fn outer() { slow() } fn quick() {}"));
+        memory.keep(
+            1,
+            "fn slow() { loop {} } fn outer() { slow() } fn quick() {}",
+            &Cell::read("fn slow() { loop {} } fn outer() { slow() } fn quick() {}"),
+        );
         assert!(memory.takes_time(&Cell::read("outer()")));
         assert!(!memory.takes_time(&Cell::read("quick()")));
-        memory.keep(&Cell::read("fn slow() {}"));
+        memory.keep(1, "fn slow() {}", &Cell::read("fn slow() {}"));
         assert!(!memory.takes_time(&Cell::read("slow()")));
     }
 
     #[test]
-    fn lost_variables_are_remembered() {
+    fn cells_with_definitions_are_kept_once() {
         let mut memory = Memory::default();
-        memory.lose(&pairs(&[("model", "Vae")]));
-        assert!(memory.why_missing("cannot find value `model` in this scope").is_some());
-        assert!(memory.why_missing("cannot find value `x` in this scope").is_none());
+        for (number, code) in [(1, "fn f() {}"), (2, "let x = 1;"), (3, "fn f() {}"), (4, "impl P {}")] {
+            memory.keep(number, code, &Cell::read(code));
+        }
+        let numbers: Vec<u64> = memory.cells().iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [3, 4]);
     }
 }

@@ -8,13 +8,18 @@ mod background;
 mod cell;
 mod channel;
 mod child;
+mod compile;
 mod complete;
 mod control;
 mod deps;
+mod details;
 mod diagnostics;
+mod fate;
+mod glossary;
 mod inbox;
 mod locate;
 mod memory;
+mod message;
 pub(crate) mod original_env;
 mod outcome;
 mod output;
@@ -26,6 +31,9 @@ mod runtime;
 mod shim;
 mod split;
 mod stdin;
+mod suggest;
+mod translate;
+mod types;
 mod worker;
 
 pub use complete::{Completeness, is_complete, is_expression};
@@ -38,6 +46,7 @@ use cell::Cell;
 use channel::Channel;
 use control::Control;
 use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
+use fate::End;
 use lathe_events::frame::{Bundle, NONCE_ENV};
 use memory::Memory;
 use outcome::Report;
@@ -134,6 +143,11 @@ pub struct EvcxrEngine {
     prepared: Prepared,
     /// The user knows that the sources changed.
     told_outdated: bool,
+    /// Number of the cell that runs, or ran last.
+    number: u64,
+    next_number: Option<u64>,
+    /// All that the compiler said about the last cell that did not compile.
+    explained: Option<String>,
 }
 
 impl EvcxrEngine {
@@ -208,6 +222,9 @@ impl EvcxrEngine {
             memory: Memory::default(),
             prepared,
             told_outdated: false,
+            number: 0,
+            next_number: Some(0),
+            explained: None,
         };
         match engine.execute(PRELUDE, &mut |_| {}) {
             Outcome::Ok => Ok(engine),
@@ -249,7 +266,10 @@ impl EvcxrEngine {
                         self.pending.finish(out);
                         return Ok((done, report));
                     }
-                    Ok(event) => report.take(event, &mut self.pending, &self.folder, code, out),
+                    Ok(event) => {
+                        let place = self.memory.place(code, &self.folder, 0);
+                        report.take(event, &mut self.pending, &place, out);
+                    }
                     Err(_) => return Err(gone()),
                 },
                 recv(result) -> done => {
@@ -269,12 +289,28 @@ impl EvcxrEngine {
         answer.recv_timeout(QUESTION).ok()
     }
 
+    /// Answers `:explain`, alone in its cell.
+    fn explain(&self, code: &str, out: &mut dyn FnMut(Output)) -> Option<Outcome> {
+        let what = code.trim().strip_prefix(":explain")?;
+        let words = what.starts_with(char::is_whitespace) || what.is_empty();
+        let answer =
+            words.then(|| glossary::explain(what.trim(), self.explained.as_deref(), &self.prepared.info().rustc))?;
+        Some(match answer {
+            Ok(bundle) => {
+                out(Output::Result { bundle });
+                Outcome::Ok
+            }
+            Err(text) => Outcome::Error(render::failure("UnknownCode", &text, Vec::new())),
+        })
+    }
+
     /// Values of a type that this cell defines anew have the old layout: they are dropped before, by the old definition.
     fn drop_outdated(&mut self, cell: &Cell, out: &mut dyn FnMut(Output)) {
         let Some((redefined, lost)) = self.memory.outdated(cell, &self.variables) else { return };
         let code: String = lost.iter().map(|name| format!("drop({name});")).collect();
         if let Ok((done, _)) = self.run(&code, 0, out) {
             self.variables = done.variables;
+            self.memory.fates.redefined(self.number, &lost);
             let lost = lost.join(", ");
             note(out, &format!("{redefined} is defined anew: dropped {lost}, made with the old definition\n"));
         }
@@ -288,9 +324,14 @@ fn note(out: &mut dyn FnMut(Output), text: &str) {
 
 impl Engine for EvcxrEngine {
     fn execute(&mut self, code: &str, out: &mut dyn FnMut(Output)) -> Outcome {
+        self.number = self.next_number.take().unwrap_or(self.number + 1);
+        if let Some(outcome) = self.explain(code, out) {
+            return outcome;
+        }
         let cell = Cell::read(code);
         code.clone_into(&mut self.last_code);
         self.control.begin();
+        diagnostics::forget(&self.folder);
         self.drop_outdated(&cell, out);
         let level = cell.opt.unwrap_or(u8::from(self.memory.takes_time(&cell)));
         let result = self.run(&cell.code, level, out);
@@ -301,30 +342,31 @@ impl Engine for EvcxrEngine {
             Err(error) => return Outcome::Error(render::failure("EngineDied", &error, Vec::new())),
         };
         let before = std::mem::replace(&mut self.variables, done.variables);
-        if matches!(done.result, Ended::Terminated(_)) {
-            self.memory.lose(&before);
-        }
         if !self.told_outdated && self.prepared.is_outdated() {
             self.told_outdated = true;
             note(out, "The sources of the prelude (lab, data, ...) changed: restart the kernel to use them\n");
         }
         if let Ended::Ok(printed) = &done.result {
-            self.memory.keep(&cell);
+            self.memory.keep(self.number, code, &cell);
             if !printed.is_empty() {
                 let data = printed.iter().map(|(mime, text)| (mime.clone(), text.clone().into())).collect();
                 out(Output::Result { bundle: Bundle { data, ..Bundle::default() } });
             }
         }
-        let place = outcome::Place { code, generated: &self.folder.join("cell/lib.rs"), shift: cell.shift };
+        let end = report.end(&done.result, requested);
+        self.memory.fates.learn(self.number, end, &before, &self.variables, &cell.lets);
+        let place = self.memory.place(code, &self.folder, cell.shift);
         report.finish(&place, out);
-        let mut outcome = report.outcome(done.result, &place, &before, requested, killed);
-        if let Outcome::Error(error) = &mut outcome
-            && error.ename == "E0425"
-            && let Some(hint) = self.memory.why_missing(&error.evalue)
-        {
-            error.traceback.push(render::hint(&hint));
+        if end == End::Done {
+            place.warnings().iter().for_each(|text| note(out, text));
         }
+        let outcome = report.outcome(done.result, &place, &before, (requested, killed), out);
+        self.explained = report.whole.or(self.explained.take());
         outcome
+    }
+
+    fn set_cell_number(&mut self, number: u64) {
+        self.next_number = Some(number);
     }
 
     fn complete(&mut self, code: &str, cursor: usize) -> Completion {

@@ -1,9 +1,10 @@
 //! What happened while a cell ran, and what the user is told about it.
 
+use super::fate::{End, Fates};
 use super::output::{Event, Pending};
 use super::render::{self, hint};
 use super::worker::Ended;
-use super::{locate, patch};
+use super::{compile, details, diagnostics, locate, message, patch};
 use crate::api::{CellError, Outcome, Output, Stream};
 use lathe_events::frame::Frame;
 use std::path::Path;
@@ -32,6 +33,8 @@ pub(super) struct Report {
     asked: Option<(String, bool)>,
     /// It wanted to read, and nobody could be asked.
     no_input: Option<String>,
+    /// All that the compiler said.
+    pub whole: Option<String>,
 }
 
 /// A longer unfinished line is no prompt.
@@ -40,39 +43,67 @@ const PROMPT: usize = 2000;
 /// The cell and the source that was made from it.
 pub(super) struct Place<'a> {
     pub code: &'a str,
-    pub generated: &'a Path,
+    /// The engine's folder.
+    pub folder: &'a Path,
     /// Columns before line 1 that are not the user's.
     pub shift: usize,
+    /// Earlier cells that define something.
+    pub earlier: &'a [(u64, String)],
+    pub fates: &'a Fates,
 }
 
 impl Place<'_> {
-    /// Line and column of the cell for a place in the generated source.
-    fn of(&self, line: u32, column: u32) -> Option<(usize, usize)> {
-        let generated = std::fs::read_to_string(self.generated).ok()?;
-        let (line, column) = (line as usize, column as usize);
-        let found = locate::cell_line(&generated, self.code, line)?;
-        let (there, here) = (generated.lines().nth(line - 1)?, self.code.lines().nth(found - 1)?);
-        // Indentation and comments before a statement were dropped.
-        let dropped = here.trim_end().chars().count().saturating_sub(there.trim_end().chars().count());
-        let shift = if found == 1 { self.shift } else { 0 };
-        Some((found, (column + dropped).saturating_sub(shift).max(1)))
+    fn generated(&self) -> std::path::PathBuf {
+        self.folder.join("cell/lib.rs")
+    }
+
+    fn sources<'b>(&'b self, generated: &'b str) -> locate::Sources<'b> {
+        locate::Sources { generated, cell: self.code, earlier: self.earlier }
+    }
+
+    /// The lines of a cell for a place in the generated source, marked.
+    fn point(&self, line: u32, column: u32, label: &str) -> Option<Vec<String>> {
+        let generated = std::fs::read_to_string(self.generated()).ok()?;
+        let sources = self.sources(&generated);
+        let spot = sources.spot(line as usize, column as usize)?;
+        Some(render::point_at(&sources.name(spot), sources.text(spot), spot.line, Some(spot.column), label))
+    }
+
+    /// `cell:3:5` for a place in the generated source.
+    fn name(&self, line: u32, column: u32) -> Option<String> {
+        let generated = std::fs::read_to_string(self.generated()).ok()?;
+        let sources = self.sources(&generated);
+        let spot = sources.spot(line as usize, column as usize)?;
+        Some(format!("{}:{}:{}", sources.name(spot), spot.line, spot.column))
     }
 
     fn is_generated(&self, file: &str) -> bool {
-        file == "cell/lib.rs" || Path::new(file) == self.generated
+        file == "cell/lib.rs" || Path::new(file) == self.generated()
+    }
+
+    /// What the compiler warns of.
+    pub fn warnings(&self) -> Vec<String> {
+        let saved = diagnostics::warnings(self.folder).unwrap_or_default();
+        compile::warnings(&self.sources(&saved.source), &message::Message::read_all(&saved.messages))
+    }
+
+    /// Why the cell does not compile.
+    fn compile_failure(&self, errors: &[evcxr::CompilationError]) -> compile::Failure {
+        let saved = diagnostics::errors(self.folder);
+        let told = saved.and_then(|saved| {
+            compile::failure(&self.sources(&saved.source), &message::Message::read_all(&saved.messages), self.fates)
+        });
+        told.unwrap_or_else(|| {
+            let error = render::compile_error(self.code, errors, self.shift);
+            let whole = errors.iter().map(evcxr::CompilationError::rendered).collect::<String>();
+            compile::Failure { error, details: None, whole: render::plain(&whole) }
+        })
     }
 }
 
 impl Report {
     /// Takes one event; shows what is to be shown.
-    pub fn take(
-        &mut self,
-        event: Event,
-        pending: &mut Pending,
-        folder: &Path,
-        code: &str,
-        out: &mut dyn FnMut(Output),
-    ) {
+    pub fn take(&mut self, event: Event, pending: &mut Pending, place: &Place<'_>, out: &mut dyn FnMut(Output)) {
         match event {
             Event::Text(stream, bytes) => {
                 if stream == Stream::Stdout {
@@ -107,8 +138,7 @@ impl Report {
                     Frame::Comm { comm, token } => out(Output::Comm { comm, token }),
                     Frame::CommDone { token } => out(Output::CommDone { token }),
                     Frame::Panic { message, file, line, column, backtrace } => {
-                        let place = Place { code, generated: &folder.join("cell/lib.rs"), shift: 0 };
-                        self.show_panic_of_thread(&place, out);
+                        self.show_panic_of_thread(place, out);
                         self.panic = Some(Panic { message, file, line, column, backtrace });
                     }
                 }
@@ -137,23 +167,33 @@ impl Report {
     /// A panic that did not end the cell: of a thread, or caught.
     fn show_panic_of_thread(&mut self, place: &Place<'_>, out: &mut dyn FnMut(Output)) {
         if let Some(panic) = self.panic.take() {
-            let at = match place.of(panic.line, panic.column).filter(|_| place.is_generated(&panic.file)) {
-                Some((line, column)) => format!("cell:{line}:{column}"),
-                None => format!("{}:{}", short(&panic.file), panic.line),
-            };
+            let own = place.is_generated(&panic.file).then(|| place.name(panic.line, panic.column)).flatten();
+            let at = own.unwrap_or_else(|| format!("{}:{}", short(&panic.file), panic.line));
             let text = format!("a thread panicked at {at}: {}\n", panic.message);
             out(Output::Stream { stream: Stream::Stderr, text });
         }
     }
 
+    /// How the cell ended, for its variables.
+    pub fn end(&self, result: &Ended, interrupted: bool) -> End {
+        match result {
+            Ended::Terminated(_) => End::Died,
+            Ended::Compile(_) | Ended::Message(_) => End::NotCompiled,
+            Ended::Ok(_) if interrupted => End::Interrupted,
+            Ended::Ok(_) if self.panicked => End::Panicked,
+            Ended::Ok(_) if self.early.is_some() => End::Returned,
+            Ended::Ok(_) => End::Done,
+        }
+    }
+
     /// The outcome of the cell; `before` are the variables that existed before it.
     pub fn outcome(
-        mut self,
+        &mut self,
         result: Ended,
         place: &Place<'_>,
         before: &[(String, String)],
-        requested: bool,
-        killed: bool,
+        (requested, killed): (bool, bool),
+        out: &mut dyn FnMut(Output),
     ) -> Outcome {
         if let Some(outcome) = self.interrupted(&result, before, requested, killed) {
             return outcome;
@@ -168,7 +208,14 @@ impl Report {
                 Some(text) => Outcome::Error(early_error(&text, place)),
                 None => Outcome::Ok,
             },
-            Ended::Compile(errors) => Outcome::Error(render::compile_error(place.code, &errors, place.shift)),
+            Ended::Compile(errors) => {
+                let failure = place.compile_failure(&errors);
+                if let Some(details) = &failure.details {
+                    out(Output::Display { bundle: details::bundle(details), id: None });
+                }
+                self.whole = Some(failure.whole);
+                Outcome::Error(failure.error)
+            }
             Ended::Message(message) => Outcome::Error(message_error(&message)),
             Ended::Terminated(message) => Outcome::Error(self.died_error(&message, before)),
         }
@@ -202,14 +249,7 @@ impl Report {
         };
         let mut below = Vec::new();
         if place.is_generated(&panic.file) {
-            match place.of(panic.line, panic.column) {
-                Some((line, column)) => below = render::point_at(place.code, line, Some(column), "panicked here"),
-                None => {
-                    let source = std::fs::read_to_string(place.generated).unwrap_or_default();
-                    let line = source.lines().nth(panic.line.saturating_sub(1) as usize).unwrap_or_default();
-                    below.push(format!("in a function of an earlier cell, at: {}", line.trim()));
-                }
-            }
+            below = place.point(panic.line, panic.column, "panicked here").unwrap_or_default();
         } else {
             below.push(format!("at {}:{}:{}", short(&panic.file), panic.line, panic.column));
         }
@@ -256,10 +296,7 @@ fn early_error(text: &str, place: &Place<'_>) -> CellError {
     let Some((line, column, text)) = patch::parse_try(text) else {
         return render::failure("Error", "the cell returned an error", Vec::new());
     };
-    let below = match place.of(line, column) {
-        Some((line, column)) => render::point_at(place.code, line, Some(column), "the cell returned here"),
-        None => Vec::new(),
-    };
+    let below = place.point(line, column, "the cell returned here").unwrap_or_default();
     render::failure("Error", &text, below)
 }
 

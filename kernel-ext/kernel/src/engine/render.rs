@@ -3,11 +3,11 @@
 use crate::api::CellError;
 use evcxr::CompilationError;
 
-const RED: &str = "\x1b[1;31m";
-const BLUE: &str = "\x1b[1;34m";
-const GREEN: &str = "\x1b[1;32m";
-const BOLD: &str = "\x1b[1m";
-const END: &str = "\x1b[0m";
+pub(super) const RED: &str = "\x1b[1;31m";
+pub(super) const BLUE: &str = "\x1b[1;34m";
+pub(super) const GREEN: &str = "\x1b[1;32m";
+pub(super) const BOLD: &str = "\x1b[1m";
+pub(super) const END: &str = "\x1b[0m";
 
 /// A marked piece of the cell: 1-based lines and character columns, the end column exclusive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,78 +18,34 @@ pub(super) struct Mark {
     pub primary: bool,
 }
 
-/// The error of a cell that does not compile; `shift` columns at the start of line 1 are not the user's.
+/// The error of a cell that does not compile, from evcxr's own errors; `shift` columns at the start of line 1 are not the
+/// user's.
 pub(super) fn compile_error(cell: &str, errors: &[CompilationError], shift: usize) -> CellError {
-    let is_error = |error: &&CompilationError| error.level() == "error";
-    let mut shown: Vec<&CompilationError> = errors.iter().filter(is_error).collect();
-    if shown.is_empty() {
-        shown = errors.iter().collect();
-    }
-    let first = shown.first();
+    let first = errors.iter().find(|error| error.level() == "error").or(errors.first());
     let ename = first.and_then(|error| error.code()).unwrap_or("CompileError").to_owned();
     let evalue = first.map_or_else(|| String::from("the cell does not compile"), |error| error.message());
-    let mut traceback = Vec::new();
-    for error in shown {
-        if !traceback.is_empty() {
-            traceback.push(String::new());
-        }
-        render(cell, error, shift, &mut traceback);
+    let mut error = failure(&ename, &evalue, Vec::new());
+    for message in errors.iter().flat_map(|error| error.spanned_messages()) {
+        let Some(span) = message.span else { continue };
+        let unshift = |line: usize, column: usize| if line == 1 { column.saturating_sub(shift).max(1) } else { column };
+        let mark = Mark {
+            lines: (span.start_line, span.end_line),
+            columns: (unshift(span.start_line, span.start_column), unshift(span.end_line, span.end_column)),
+            label: message.label.clone(),
+            primary: message.is_primary,
+        };
+        snippet(cell, &[mark], &mut error.traceback);
     }
-    CellError { ename, evalue, traceback }
-}
-
-fn render(cell: &str, error: &CompilationError, shift: usize, out: &mut Vec<String>) {
-    let code = error.code().map(|code| format!("[{code}]")).unwrap_or_default();
-    let message = error.message();
-    let mut lines = message.lines();
-    out.push(format!("{RED}error{code}{END}{BOLD}: {}{END}", lines.next().unwrap_or_default()));
-    out.extend(lines.map(str::to_owned));
-    let marks: Vec<Mark> = error
-        .spanned_messages()
-        .iter()
-        .filter_map(|m| {
-            let span = m.span?;
-            let unshift =
-                |line: usize, column: usize| if line == 1 { column.saturating_sub(shift).max(1) } else { column };
-            Some(Mark {
-                lines: (span.start_line, span.end_line),
-                columns: (unshift(span.start_line, span.start_column), unshift(span.end_line, span.end_column)),
-                // Without a label of its own evcxr repeats the message.
-                label: if m.label == format!("error: {message}") { String::new() } else { m.label.clone() },
-                primary: m.is_primary,
-            })
-        })
-        .collect();
-    snippet(cell, &marks, out);
-    for (level, text) in notes(error) {
-        let mut lines = text.lines();
-        out.push(format!("  {BLUE}={END} {BOLD}{level}{END}: {}", lines.next().unwrap_or_default()));
-        out.extend(lines.map(|line| format!("          {line}")));
-    }
-    let labels = error.help_spanned().iter().filter(|help| help.span.is_some() && !help.label.is_empty());
-    for help in labels {
-        out.push(format!("  {BLUE}={END} {BOLD}try{END}: {}", help.label));
-    }
-    if let Some(hint) = error.evcxr_extra_hint() {
-        out.push(format!("  {BLUE}={END} {BOLD}note{END}: {}", hint.replace("Evcxr", "a notebook")));
-    }
-}
-
-/// Notes and helps without a place of their own in the cell.
-fn notes(error: &CompilationError) -> Vec<(String, String)> {
-    let children = error.json["children"].as_array();
-    let place_in_cell = |child: &serde_json::Value| child["spans"].as_array().is_some_and(|spans| !spans.is_empty());
-    children
-        .into_iter()
-        .flatten()
-        .filter(|child| !place_in_cell(child))
-        .filter_map(|child| Some((child["level"].as_str()?.to_owned(), child["message"].as_str()?.to_owned())))
-        .filter(|(level, _)| level == "help" || level == "note")
-        .collect()
+    error
 }
 
 /// The marked lines with their marks below them.
 pub(super) fn snippet(cell: &str, marks: &[Mark], out: &mut Vec<String>) {
+    snippet_of("cell", cell, marks, out);
+}
+
+/// The same for a cell with a name of its own.
+pub(super) fn snippet_of(name: &str, cell: &str, marks: &[Mark], out: &mut Vec<String>) {
     let source: Vec<&str> = cell.lines().collect();
     let Some(primary) = marks.iter().find(|mark| mark.primary).or(marks.first()) else { return };
     let mut numbers: Vec<usize> =
@@ -98,7 +54,7 @@ pub(super) fn snippet(cell: &str, marks: &[Mark], out: &mut Vec<String>) {
     numbers.dedup();
     let width = numbers.last().map_or(1, |last| last.to_string().len());
     let gutter = " ".repeat(width);
-    out.push(format!("{gutter}{BLUE}-->{END} cell:{}:{}", primary.lines.0, primary.columns.0));
+    out.push(format!("{gutter}{BLUE}-->{END} {name}:{}:{}", primary.lines.0, primary.columns.0));
     out.push(format!("{gutter} {BLUE}|{END}"));
     let mut last = None;
     for number in numbers {
@@ -130,7 +86,7 @@ pub(super) fn snippet(cell: &str, marks: &[Mark], out: &mut Vec<String>) {
 }
 
 /// How many columns of a terminal the characters take.
-fn columns(chars: impl Iterator<Item = char>) -> usize {
+pub(super) fn columns(chars: impl Iterator<Item = char>) -> usize {
     chars.map(width).sum()
 }
 
@@ -157,14 +113,14 @@ fn width(c: char) -> usize {
 }
 
 /// One line of the cell with a mark below the column (or the whole line).
-pub(super) fn point_at(cell: &str, line: usize, column: Option<usize>, label: &str) -> Vec<String> {
+pub(super) fn point_at(name: &str, cell: &str, line: usize, column: Option<usize>, label: &str) -> Vec<String> {
     let text = cell.lines().nth(line.saturating_sub(1)).unwrap_or_default();
     let indent = text.chars().take_while(|c| c.is_whitespace()).count();
     let length = text.trim_end().chars().count();
     let columns = column.map_or((indent + 1, length + 1), |column| (column, column + 1));
     let mark = Mark { lines: (line, line), columns, label: label.to_owned(), primary: true };
     let mut out = Vec::new();
-    snippet(cell, &[mark], &mut out);
+    snippet_of(name, cell, &[mark], &mut out);
     out
 }
 
@@ -177,6 +133,17 @@ pub(super) fn failure(ename: &str, evalue: &str, below: Vec<String>) -> CellErro
     CellError { ename: ename.to_owned(), evalue: evalue.to_owned(), traceback }
 }
 
+/// A text without colours.
+pub(super) fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\x1b') {
+        out.push_str(before);
+        rest = after.split_once('m').map_or("", |(_, rest)| rest);
+    }
+    out + rest
+}
+
 /// A hint in green below an error.
 pub(super) fn hint(text: &str) -> String {
     format!("  {BLUE}={END} {GREEN}help{END}: {text}")
@@ -187,18 +154,7 @@ mod tests {
     use super::*;
 
     fn plain(lines: &[String]) -> Vec<String> {
-        lines
-            .iter()
-            .map(|line| {
-                let mut text = String::new();
-                let mut rest = line.as_str();
-                while let Some(start) = rest.find('\x1b') {
-                    text.push_str(&rest[..start]);
-                    rest = rest[start..].split_once('m').map_or("", |(_, rest)| rest);
-                }
-                text + rest
-            })
-            .collect()
+        lines.iter().map(|line| super::plain(line)).collect()
     }
 
     #[test]

@@ -151,6 +151,8 @@ impl Shim {
         let mut rustc = Command::new(&self.prepared.info().rustc);
         rustc.args(["--crate-name", "ctx", "cell/lib.rs", "--crate-type", "cdylib"]);
         rustc.args(["--error-format=json", "--json=diagnostic-rendered-ansi", "--cap-lints", "warn"]);
+        // Types are written out, not shortened with the rest in a file.
+        rustc.arg("--verbose");
         rustc.args(self.prepared.rustc_args()).args(user_deps);
         // One name for ever: types of an earlier cell keep their identity.
         rustc.args(["-C", "metadata=lathe-cell", "-C", "debuginfo=0", "-C", "codegen-units=16"]);
@@ -172,7 +174,9 @@ impl Shim {
         self.restore(&mut rustc);
         let output = rustc.current_dir(folder).stdin(Stdio::null()).output();
         let output = output.unwrap_or_else(|error| fail(&format!("cannot run rustc: {error}")));
-        eprint!("{}", diagnostics::rewrite(&String::from_utf8_lossy(&output.stderr)));
+        let messages = diagnostics::rewrite(&String::from_utf8_lossy(&output.stderr));
+        diagnostics::save(folder, !output.status.success(), &messages);
+        eprint!("{messages}");
         std::process::exit(output.status.code().unwrap_or(1))
     }
 

@@ -1,0 +1,182 @@
+//! What a user is told about cells that do not compile, from the real compiler.
+
+mod engine_common;
+
+use engine_common::{check, plain, run, text_of, with_engine};
+use lathe_kernel::api::{CellError, Engine, Outcome, Output};
+use lathe_kernel::engine::EvcxrEngine;
+
+fn error_of(engine: &mut EvcxrEngine, code: &str) -> (Vec<Output>, CellError) {
+    let (outputs, outcome) = run(engine, code);
+    let Outcome::Error(error) = outcome else { panic!("{code}\n{outcome:?}") };
+    (outputs, error)
+}
+
+/// The lines that say something: titles, places, notes and helps.
+fn telling(error: &CellError) -> Vec<String> {
+    let told =
+        |line: &&str| line.starts_with("error") || line.starts_with("  = ") || line.trim_start().starts_with("--> ");
+    plain(error).lines().filter(told).map(str::to_owned).collect()
+}
+
+#[test]
+fn errors_about_shapes_are_in_plain_words() {
+    with_engine(|engine| {
+        let mut wrong = Vec::new();
+        let mut seen = 0;
+        for case in include_str!("shape_errors.txt").split("=== ").skip(1) {
+            let (name, rest) = case.split_once('\n').expect("a name");
+            let (cell, rest) = rest.split_once("\n---\n").unwrap_or((rest, ""));
+            let (expected, mended) = rest.split_once("+++\n").unwrap_or((rest, ""));
+            if expected.is_empty() {
+                check(engine, cell.trim_end());
+                continue;
+            }
+            seen += 1;
+            let (outputs, error) = error_of(engine, cell);
+            if telling(&error) != expected.trim_end().lines().collect::<Vec<_>>() {
+                wrong.push(format!("{name}\n{}", plain(&error)));
+            }
+            // The compiler's own words are one click away.
+            let [Output::Display { bundle, .. }] = outputs.as_slice() else { panic!("{name}: {outputs:?}") };
+            let html = bundle.data["text/html"].as_str().expect("HTML");
+            assert!(html.starts_with("<details>") && html.contains(&error.ename), "{name}: {html}");
+            if !mended.is_empty() {
+                // The advice helps.
+                check(engine, mended.trim_end());
+            }
+        }
+        assert!(seen > 30 && wrong.is_empty(), "{seen} cells, wrong:\n{}", wrong.join("\n\n"));
+    });
+}
+
+#[test]
+fn a_variable_that_is_gone_names_the_cell_that_took_it() {
+    with_engine(|engine| {
+        let mut cell = |number, code: &str| {
+            engine.set_cell_number(number);
+            run(engine, code).1
+        };
+        assert_eq!(cell(101, "let taken = vec![1]; let kept = 5;"), Outcome::Ok);
+        assert_eq!(cell(107, "drop(taken);"), Outcome::Ok);
+        let Outcome::Error(error) = cell(108, "taken.len()") else { panic!("it is gone") };
+        assert_eq!((error.ename.as_str(), error.evalue.as_str()), ("E0425", "`taken` was moved by cell [107]"));
+        assert!(plain(&error).contains("run cell [101] again"), "{}", plain(&error));
+        // A cell that did not compile, and what it would have defined.
+        cell(109, "let first: i32 = \"\"; let second = 2;");
+        let Outcome::Error(error) = cell(110, "let sum = first + second + first;") else { panic!("not defined") };
+        assert!(error.evalue.contains("cell [109], which defines it, did not compile"), "{}", plain(&error));
+        assert!(plain(&error).contains("2 errors that follow"), "{}", plain(&error));
+        // By a panic, by a `?`, by the end of the process.
+        cell(111, "let after = 1; panic!(\"no\");");
+        let Outcome::Error(error) = cell(112, "after") else { panic!("not defined") };
+        assert!(error.evalue.contains("cell [111], which defines it, panicked"), "{}", plain(&error));
+        cell(113, "let parsed: i32 = \"x\".parse()?;");
+        let Outcome::Error(error) = cell(114, "parsed") else { panic!("not defined") };
+        assert!(error.evalue.contains("ended early by a `?`"), "{}", plain(&error));
+        cell(115, "std::process::abort();");
+        let Outcome::Error(error) = cell(116, "kept") else { panic!("it is gone") };
+        assert!(error.evalue.contains("process ended in cell [115]"), "{}", plain(&error));
+        assert_eq!(cell(117, "let kept = 6; kept;"), Outcome::Ok);
+    });
+}
+
+#[test]
+fn errors_in_an_earlier_cells_function_are_located_there() {
+    with_engine(|engine| {
+        engine.set_cell_number(203);
+        check(
+            engine,
+            "// the model's size\nstruct Size { rows: usize }\n\nfn area(size: &Size) -> usize {\n    size.rows * 2\n}",
+        );
+        engine.set_cell_number(204);
+        let (_, error) = error_of(engine, "let before = 1;\nstruct Size { lines: usize }");
+        let text = plain(&error);
+        assert!(error.ename == "E0609" && text.contains("--> cell [203]:5:10"), "{text}");
+        assert!(text.contains("5 |     size.rows * 2"), "{text}");
+        // A panic in it too.
+        check(engine, "fn deep(x: Option<i32>) -> i32 {\n    let y = 1;\n    x.unwrap() + y\n}");
+        let (_, error) = error_of(engine, "let nothing = None;\ndeep(nothing)");
+        assert!(error.ename == "Panic" && plain(&error).contains("]:3:7"), "{}", plain(&error));
+    });
+}
+
+#[test]
+fn suggestions_are_changes_of_the_cell() {
+    with_engine(|engine| {
+        let (_, error) = error_of(engine, "let 温度 = 1;\nlet s: String = \"größe\";");
+        let text = plain(&error);
+        assert!(text.contains("- let s: String = \"größe\";"), "{text}");
+        assert!(text.contains("+ let s: String = \"größe\".to_string();\n"), "{text}");
+        assert!(text.contains(&format!("\n        {}~~~~~~~~~~~~\n", " ".repeat(23))), "{text}");
+        let (_, error) = error_of(engine, "fn sum(v: &Vec<i32>) -> i32 { v.iter().sum() }\nlet v = vec![1];\nsum(v)");
+        let text = plain(&error);
+        assert!(text.contains("(can be applied as it is)") || text.contains("+ sum(&v)"), "{text}");
+    });
+}
+
+#[test]
+fn what_follows_from_an_error_is_folded() {
+    with_engine(|engine| {
+        let (_, error) = error_of(engine, "let a = nowhere + 1;\nlet b = nowhere * 2;\nprintln!(\"{}\", nowhere);");
+        let text = plain(&error);
+        assert_eq!(text.matches("error[E0425]").count(), 1, "{text}");
+        assert!(text.contains("... and 2 errors that follow from the above"), "{text}");
+        // Both mistakes are shown, in the order of the cell.
+        let (_, error) = error_of(engine, "let n: i32 = \"one\";\nlet m = Vec::<u8>::nothing();");
+        let text = plain(&error);
+        assert!(text.find("E0308") < text.find("E0599") && text.contains("E0599"), "{text}");
+    });
+}
+
+#[test]
+fn noise_is_kept_away_and_real_warnings_are_not() {
+    with_engine(|engine| {
+        let outputs = check(engine, "let unused_variable = 1; fn never_called() {}");
+        assert!(outputs.is_empty(), "{outputs:?}");
+        let outputs = check(engine, "let line = 1;\nstd::fs::remove_file(\"/nowhere/at/all\");");
+        let text = engine_common::shown(&outputs);
+        assert!(text.contains("warning: unused `Result` that must be used (cell:2:1)"), "{outputs:?}");
+    });
+}
+
+#[test]
+fn explain_shows_the_entry_and_the_last_error() {
+    with_engine(|engine| {
+        error_of(engine, "let wrong: i32 = \"text\";");
+        let outputs = check(engine, ":explain");
+        assert!(text_of(&outputs, "Result")[0].contains("mismatched types"), "{outputs:?}");
+        let outputs = check(engine, ":explain e0382");
+        let text = &text_of(&outputs, "Result")[0];
+        assert!(text.starts_with("## E0382") && text.contains("rustc about E0382"), "{text}");
+        let (_, error) = error_of(engine, ":explain nonsense");
+        assert_eq!(error.ename, "UnknownCode");
+    });
+}
+
+#[test]
+fn the_glossarys_cells_fail_and_work_as_it_says() {
+    let page = include_str!("../../../book/src/errors.md");
+    with_engine(|engine| {
+        let (mut entries, mut wrong) = (0, Vec::new());
+        for entry in page.split("\n## ").skip(1) {
+            let name = entry.split(':').next().expect("a title");
+            assert!(entry.lines().next().is_some_and(|title| title.ends_with(&format!("{{#{name}}}"))), "{name}");
+            entries += 1;
+            for block in entry.split("```rust,").skip(1) {
+                let (kind, cell) = block.split_once('\n').expect("a cell");
+                let cell = cell.split("```").next().expect("an end").trim_end();
+                let (_, outcome) = run(engine, cell);
+                match (kind, outcome) {
+                    ("first" | "works", Outcome::Ok) => {}
+                    ("fails", Outcome::Error(error)) if error.ename == name => {}
+                    (_, Outcome::Ok) => wrong.push(format!("{name}, {kind}: runs\n{cell}")),
+                    (_, Outcome::Error(error) | Outcome::Interrupted(error)) => {
+                        wrong.push(format!("{name}, {kind}: {}\n{cell}", plain(&error)));
+                    }
+                }
+            }
+        }
+        assert!(entries > 30 && wrong.is_empty(), "{entries} entries\n{}", wrong.join("\n\n"));
+    });
+}
