@@ -35,8 +35,9 @@ pub(crate) fn layers(debug: &str) -> Option<Bundle> {
         debug.split(|c: char| !c.is_alphanumeric() && c != '_').next().filter(|n| !n.is_empty()).unwrap_or("Model");
     let total: usize = layers.iter().map(|layer| layer.count).sum();
     let tensors: usize = layers.iter().map(|layer| layer.tensors.len()).sum();
-    let head =
-        format!("{name}: {} numbers in {tensors} tensors, {} layers with parameters", grouped(total), layers.len());
+    let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let (tensors, count) = (plural(tensors, "tensor"), plural(layers.len(), "layer"));
+    let head = format!("{name}: {} numbers in {tensors}, {count} with parameters", grouped(total));
     let cells = |layer: &Layer| {
         let n = layer.count.max(1) as f64;
         let mean = layer.sum / n;
