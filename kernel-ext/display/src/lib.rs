@@ -1,7 +1,7 @@
 //! What a cell shows: figures, tables, picture grids, tensors, live training curves, progress bars.
 //!
-//! The same calls work under our kernel (any number of displays, updated in place), under stock `evcxr_jupyter` (one display
-//! per cell), in a terminal (text, progress lines) and in a pipe (text). Under a kernel call [`cell::init`] first.
+//! The same calls work under our kernel (any number of displays, updated in place), under stock `evcxr_jupyter` (shown when
+//! the cell ends), in a terminal (text, progress lines) and in a pipe (text). Under a kernel call [`cell::init`] first.
 //!
 //! ```
 //! use polars::prelude::df;
@@ -38,6 +38,7 @@ mod raster;
 mod rich;
 mod scale;
 mod show;
+mod stock;
 mod style;
 mod svg;
 mod table;

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lathe_events::frame::{Bundle, Frame, NONCE_ENV};
 
-use crate::Rich;
+use crate::{Rich, stock};
 
 /// Who reads this process's standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// Our kernel: any number of displays, updated in place.
     Kernel,
-    /// Stock `evcxr_jupyter`: one display per cell and type, no updates.
+    /// Stock `evcxr_jupyter`: everything at the cell's end, with the last updates.
     Evcxr,
     /// A person at a terminal: text, progress lines redrawn with `\r`.
     Terminal,
@@ -46,7 +46,7 @@ pub(crate) fn nonce() -> Option<&'static str> {
 pub(crate) fn send(frame: &Frame) {
     let text = match place() {
         Place::Kernel => frame.encode(nonce().unwrap_or_default()),
-        Place::Evcxr => content_blocks(frame),
+        Place::Evcxr => stock::blocks(frame),
         Place::Terminal | Place::Plain => plain_text(frame),
     };
     if text.is_empty() {
@@ -55,17 +55,6 @@ pub(crate) fn send(frame: &Frame) {
     let mut out = std::io::stdout().lock();
     // What was printed before must come before the frame, and the frame must not be cut by another thread.
     let _ = out.flush().and_then(|()| out.write_all(text.as_bytes())).and_then(|()| out.flush());
-}
-
-/// A frame as stock evcxr reads it. It keeps one content per type and cell, so an update would only cost time.
-pub(crate) fn content_blocks(frame: &Frame) -> String {
-    let (Frame::Display { bundle, .. } | Frame::Result { bundle }) = frame else { return String::new() };
-    let mut text = String::new();
-    for (mime, content) in &bundle.data {
-        let content = content.as_str().map_or_else(|| content.to_string(), str::to_owned);
-        text.push_str(&format!("EVCXR_BEGIN_CONTENT {mime}\n{}\nEVCXR_END_CONTENT\n", content.trim_end_matches('\n')));
-    }
-    text
 }
 
 /// A frame as a person reads it.
@@ -91,7 +80,7 @@ pub fn display_as(id: &str, value: impl Rich) {
     send(&Frame::Display { bundle: value.bundle(), id: Some(id.to_owned()) });
 }
 
-/// Replaces what is shown under `id`. Without our kernel it does nothing.
+/// Replaces what is shown under `id`; in stock `evcxr_jupyter` only what the same cell shows, in a terminal nothing.
 pub fn update(id: &str, value: impl Rich) {
     send(&Frame::Update { bundle: value.bundle(), id: id.to_owned() });
 }

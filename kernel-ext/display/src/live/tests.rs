@@ -158,7 +158,7 @@ fn stock_evcxr_gets_one_block_with_everything() {
     let frames = record.frames.lock().unwrap();
     let [frame @ Frame::Display { bundle, .. }] = &frames[..] else { panic!("{frames:?}") };
     assert!(bundle.data["text/html"].as_str().unwrap().contains("data:image/png;base64,iVBOR"));
-    let text = out::content_blocks(frame);
+    let text = crate::stock::blocks(frame);
     assert!(text.contains("EVCXR_BEGIN_CONTENT text/html\n<img") && text.ends_with("EVCXR_END_CONTENT\n"));
 }
 
