@@ -250,6 +250,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             png.len() / 1000,
             figure.describe()
         );
+        if display::place() == display::Place::Terminal {
+            figure.show();
+        }
         figure.save(folder.join(format!("{name}.png")))?;
         figure.save(folder.join(format!("{name}.svg")))?;
         page.push_str(&format!("<div class={}>{svg}</div>\n", if name.len() % 2 == 0 { "d" } else { "l" }));

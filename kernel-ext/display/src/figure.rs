@@ -12,7 +12,7 @@ use crate::error::FigureError;
 use crate::grid::Grid;
 use crate::matrix::Matrix;
 use crate::panels::Panels;
-use crate::{Rich, font, out, picture_file};
+use crate::{Rich, font, out, picture_file, terminal};
 
 /// PNG pixels to a CSS pixel: crisp on today's screens.
 const PNG_SCALE: f64 = 2.0;
@@ -290,6 +290,11 @@ impl Figure {
 
 impl Rich for Figure {
     fn bundle(&self) -> Bundle {
+        if out::place() == out::Place::Terminal {
+            let (width, color) = terminal::terminal();
+            let drawn = terminal::drawing(self, width, color).map_or(String::new(), |drawn| drawn + "\n");
+            return Bundle::text(drawn + &self.describe());
+        }
         let mut bundle = Bundle::text(self.describe()).with("image/png", picture_file::base64(&self.png()));
         // A picture of pixels gains nothing from SVG.
         if !matches!(self.body, Body::Grid(_)) {

@@ -74,7 +74,7 @@ impl Picture {
     }
 
     /// Values to bytes: 0 is black, 1 is white, NaN is mid-grey.
-    fn rgb(&self) -> Vec<u8> {
+    pub(crate) fn rgb(&self) -> Vec<u8> {
         let byte = |v: f32| if v.is_nan() { 128 } else { (v.clamp(0.0, 1.0) * 255.0).round() as u8 };
         let mut rgb = Vec::with_capacity(3 * self.width * self.height);
         for at in 0..self.width * self.height {

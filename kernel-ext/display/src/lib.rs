@@ -1,7 +1,8 @@
 //! What a cell shows: figures, tables, picture grids, tensors, live training curves, progress bars.
 //!
 //! The same calls work under our kernel (any number of displays, updated in place), under stock `evcxr_jupyter` (shown when
-//! the cell ends), in a terminal (text, progress lines) and in a pipe (text). Under a kernel call [`cell::init`] first.
+//! the cell ends), in a terminal (curves of
+//! braille dots, pictures of half blocks, progress lines) and in a pipe (text). Under a kernel call [`cell::init`] first.
 //!
 //! ```
 //! use polars::prelude::df;
@@ -43,6 +44,7 @@ mod style;
 mod svg;
 mod table;
 mod tensor;
+mod terminal;
 mod value_text;
 mod when;
 mod widgets;

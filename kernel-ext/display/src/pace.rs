@@ -6,7 +6,7 @@ use std::time::Duration;
 /// At most ten times a second.
 const SHORTEST: Duration = Duration::from_millis(100);
 /// Drawing takes at most one part in this many of the time: curves and each picture grid have a share each.
-const SHARE: u32 = 100;
+const SHARE: u32 = 150;
 
 type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 

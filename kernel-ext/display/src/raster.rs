@@ -61,7 +61,16 @@ impl Raster {
         for py in rows {
             let fy = py as f64;
             let cover_y = (fy + 1.0).min(y + h) - fy.max(y);
-            for px in columns.clone() {
+            // Most of a row is covered whole: only its ends need arithmetic.
+            let plain = cover_y >= 1.0 && color.alpha >= 1.0;
+            let inset = if fy >= y + radius && fy + 1.0 <= y + h - radius { 0.0 } else { radius };
+            let inner =
+                ((x + inset).ceil() as usize).max(columns.start)..((x + w - inset).floor() as usize).min(columns.end);
+            let inner = if plain && inner.start < inner.end { inner } else { columns.start..columns.start };
+            let [r, g, b] = color.rgb;
+            let from = 4 * (py * self.width + inner.start);
+            self.pixels[from..from + 4 * inner.len()].as_chunks_mut::<4>().0.fill([r, g, b, 255]);
+            for px in (columns.start..inner.start).chain(inner.end..columns.end) {
                 let fx = px as f64;
                 let mut coverage = ((fx + 1.0).min(x + w) - fx.max(x)).max(0.0) * cover_y.max(0.0);
                 if radius > 0.0 {
@@ -79,7 +88,8 @@ impl Raster {
         let (columns, rows) = self.reach(cx - reach, cy - reach, cx + reach, cy + reach);
         for py in rows {
             for px in columns.clone() {
-                let distance = (px as f64 + 0.5 - cx).hypot(py as f64 + 0.5 - cy);
+                let (dx, dy) = (px as f64 + 0.5 - cx, py as f64 + 0.5 - cy);
+                let distance = (dx * dx + dy * dy).sqrt();
                 self.blend(px, py, color, (radius + 0.5 - distance).clamp(0.0, 1.0));
             }
         }
@@ -129,7 +139,8 @@ impl Raster {
             for px in columns.clone() {
                 let (ox, oy) = (px as f64 + 0.5 - a.0, fy - a.1);
                 let t = if length2 > 0.0 { ((ox * dx + oy * dy) / length2).clamp(0.0, 1.0) } else { 0.0 };
-                let distance = (ox - t * dx).hypot(oy - t * dy);
+                let (away_x, away_y) = (ox - t * dx, oy - t * dy);
+                let distance = (away_x * away_x + away_y * away_y).sqrt();
                 // Thinner than a pixel: full width would look bold, so it pales instead.
                 let coverage = (radius + 0.5 - distance).clamp(0.0, 1.0).min(2.0 * radius);
                 let cell = &mut self.mask[py * self.width + px];

@@ -90,7 +90,7 @@ fn slow_drawing_is_done_less_often() {
     let begin = pace.now();
     *time.lock().unwrap() += Duration::from_millis(20);
     pace.drew(begin);
-    *time.lock().unwrap() += Duration::from_millis(1999);
+    *time.lock().unwrap() += Duration::from_millis(2999);
     assert!(!pace.due());
     *time.lock().unwrap() += Duration::from_millis(1);
     assert!(pace.due());
