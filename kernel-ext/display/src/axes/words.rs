@@ -32,7 +32,8 @@ impl Axes {
         }
         text.push_str(&format!("; {} {range}{log}.", named("y", &self.y_label)));
         for series in &self.series {
-            text.push_str(&format!("\n- {}", describe_series(series, &x)));
+            // The values of a single unnamed series follow without a name.
+            text.push_str(&format!("\n- {}", describe_series(series, &x).trim_start_matches(": ")));
         }
         for mark in &self.marks {
             text.push_str(&match mark {
