@@ -44,7 +44,7 @@ def compiled(folder):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("CARGO_PKG_")}
     said = subprocess.run(["cargo", "build", "-q", "-p", "lathe-prelude", "--message-format=json"], cwd=ROOT,
                           env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
-    # A copy of the links: the workspace may be built again meanwhile.
+    # Copies: the workspace may be built again meanwhile, and times of its files must not change.
     kept = folder / "compiled"
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir()
@@ -60,10 +60,7 @@ def compiled(folder):
         files = []
         for number, file in enumerate(map(Path, message["filenames"])):
             copy = kept / f"{len(known)}-{number}-{file.name}"
-            try:
-                os.link(file, copy)
-            except OSError:  # another file system
-                shutil.copy2(file, copy)
+            shutil.copy(file, copy)
             files.append(str(copy))
         known[f"{name} {version} {kind}"] = files
     table = folder / "compiled.json"
@@ -85,7 +82,10 @@ def start(folder, reuse):
     shutil.copy(ROOT / "Cargo.lock", work / "Cargo.lock")
     environment = dict(os.environ, EVCXR_TMPDIR=str(work), JUPYTER_PATH=str(folder / "share/jupyter"), LATHE_QUICK="1")
     if reuse:
-        wrapper = Path(__file__).with_name("reuse.py")
+        # This very Python: a shim in PATH would cost a second for each of 400 libraries.
+        wrapper = folder / "reuse"
+        wrapper.write_text(f"#!{sys.executable} -S\n" + Path(__file__).with_name("reuse.py").read_text())
+        wrapper.chmod(0o755)
         # Our own crates may have changed since the last trial in this folder.
         for stale in work.glob("target/**/.fingerprint/lathe-*"):
             shutil.rmtree(stale)

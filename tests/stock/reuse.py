@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """A rustc wrapper for chapter.py: gives cargo the libraries that this workspace has compiled already.
 
 Stock evcxr compiles its dependencies with a profile and a target folder of its own: polars alone takes minutes. Here each
@@ -50,6 +49,9 @@ def main():
         ending = os.path.splitext(file)[1]
         target = os.path.join(folder, f"{crate}{extra}" if script else f"lib{crate}{extra}{ending}")
         link(file, target)
+        if not script:
+            # Newer than the output of its build script, else cargo makes it again for each cell.
+            os.utime(target)
         if ending == ".rmeta":
             print(json.dumps({"$message_type": "artifact", "artifact": target, "emit": "metadata"}), file=sys.stderr)
     source = next(a for a in arguments if a.endswith(".rs"))
