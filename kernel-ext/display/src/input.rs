@@ -79,10 +79,11 @@ fn ask(prompt: &str, password: bool) -> Result<String, InputError> {
     match out::place() {
         Place::Kernel => ask_kernel(prompt, password),
         Place::Evcxr => {
-            // What stock evcxr asks for by itself; it takes the prompt up to a colon or newline.
+            // The prompt goes up to a colon. The line must begin as it does here: after an unfinished line of the cell
+            // evcxr would take it for text, and both would wait for ever.
             let secret = if password { "_PASSWORD" } else { "" };
             let prompt_line: String = prompt.chars().take_while(|&c| c != '\n' && c != ':').collect();
-            println!("EVCXR_INPUT_REQUEST{secret}:{prompt_line}");
+            println!("\nEVCXR_INPUT_REQUEST{secret}:{prompt_line}");
             read_line(prompt, &mut std::io::stdin().lock())
         }
         Place::Terminal | Place::Plain => {

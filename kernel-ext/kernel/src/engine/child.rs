@@ -28,6 +28,8 @@ pub(super) fn run() -> ! {
     if let (Some(fifo), Some(stdin)) = (std::env::var_os(FIFO_ENV), std::env::var_os(STDIN_ENV)) {
         match fork_pump(Path::new(&fifo), Path::new(&stdin)) {
             Ok(own) => commands = Some(own),
+            // The kernel is ending and has removed its folder while evcxr started one more process.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => std::process::exit(0),
             // Without the pump cells still run, with evcxr's own handling of their output.
             Err(error) => eprintln!("lathe: the output pump did not start: {error}"),
         }
