@@ -116,6 +116,18 @@ def _(client, manager):
         expect(cell.status == "ok" and not cell.of("execute_result"), repr(code), cell.of("execute_result"), cell.of("error"))
 
 
+@check("a value is shown richly although the cell moves a variable that it made into it")
+def _(client, manager):
+    cell = Cell(client, """
+let pictures: Vec<Picture> = (0..3).map(|n| Picture::grey(2, 2, &[n as f32 / 3.0; 4])).collect();
+image_grid(pictures, 3)?""")
+    results = cell.of("execute_result")
+    expect(len(results) == 1 and {"image/png", "image/svg+xml"} & set(results[0]["data"]), [list(r["data"]) for r in results], cell.of("error"))
+    expect("Figure {" not in results[0]["data"]["text/plain"], results[0]["data"]["text/plain"][:200])
+    error = expect_error(Cell(client, "struct NoDebug;\nlet v = vec![NoDebug];\nv"))
+    expect("Debug" in "".join(error["traceback"]), error)
+
+
 @check("dbg! prints to stderr and gives its value")
 def _(client, manager):
     cell = Cell(client, "dbg!(1 + 2)")

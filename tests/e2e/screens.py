@@ -53,7 +53,7 @@ let hash = 0;
 for (let i = 0; i < text.length; i++) hash = (hash * 31 + text.charCodeAt(i)) | 0;
 return {prompt: cell.querySelector('.jp-InputPrompt').textContent, hash: hash, length: text.length,
         figure: !!cell.querySelector('.jp-RenderedSVG, .jp-RenderedImage, .jp-RenderedHTMLCommon img, svg'),
-        wrong: !!cell.querySelector('[data-mime-type="application/vnd.jupyter.error"]')}"""
+        wrong: !!cell.querySelector('[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="application/vnd.jupyter.stderr"]')}"""
 FAILING = ("compile", "panic", "interrupted")
 
 

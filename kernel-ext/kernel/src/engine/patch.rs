@@ -71,6 +71,18 @@ pub(super) fn patch(source: &str) -> String {
     patched
 }
 
+/// When a cell moves a variable that it made, evcxr compiles it again with the value as debug text. This shows the value as
+/// ever; `None` when there is nothing to change.
+pub(super) fn show_value(source: &str) -> Option<String> {
+    const OPEN: &str = "evcxr_send_text_plain(&format!(\"{:?}\",&(";
+    let mut lines: Vec<&str> = source.lines().collect();
+    let open = lines.iter().rposition(|line| *line == OPEN)?;
+    let close = open + lines.get(open..)?.iter().position(|line| *line == ")));")?;
+    lines[open] = "(";
+    lines[close] = ").evcxr_display();";
+    Some(lines.join("\n") + "\n")
+}
+
 /// Reads `line column text` back.
 pub(super) fn parse_try(message: &str) -> Option<(u32, u32, String)> {
     let mut parts = message.splitn(3, ' ');
@@ -114,6 +126,13 @@ mod tests {
         let patched = patch(source);
         assert!(patched.contains("#[track_caller] fn from(") && patched.contains("Location::caller()"));
         assert!(!patched.contains("eprintln!"));
+    }
+
+    #[test]
+    fn a_value_that_evcxr_would_debug_is_shown() {
+        let source = "let a = 1;\nevcxr_send_text_plain(&format!(\"{:?}\",&(\nfigure(a)?\n)));\n}\n";
+        assert_eq!(show_value(source).as_deref(), Some("let a = 1;\n(\nfigure(a)?\n).evcxr_display();\n}\n"));
+        assert_eq!(show_value("let a = 1;\n(\na\n).evcxr_display();\n"), None);
     }
 
     #[test]

@@ -141,9 +141,7 @@ impl Shim {
 
         let source = fs::read_to_string(folder.join("src/lib.rs")).unwrap_or_else(|error| fail(&error.to_string()));
         let out = folder.join("out");
-        let written = fs::create_dir_all(folder.join("cell"))
-            .and_then(|()| fs::create_dir_all(&out))
-            .and_then(|()| fs::write(folder.join("cell/lib.rs"), patch::patch(&source)));
+        let written = fs::create_dir_all(folder.join("cell")).and_then(|()| fs::create_dir_all(&out));
         if let Err(error) = written {
             fail(&format!("{}: {error}", folder.display()));
         }
@@ -170,10 +168,19 @@ impl Shim {
                 fail(&error.to_string());
             }
         }
-        stop_if_interrupted();
         self.restore(&mut rustc);
-        let output = rustc.current_dir(folder).stdin(Stdio::null()).output();
-        let output = output.unwrap_or_else(|error| fail(&format!("cannot run rustc: {error}")));
+        rustc.current_dir(folder).stdin(Stdio::null());
+        let mut compile = |source: &str| {
+            stop_if_interrupted();
+            if let Err(error) = fs::write(folder.join("cell/lib.rs"), source) {
+                fail(&format!("{}: {error}", folder.display()));
+            }
+            rustc.output().unwrap_or_else(|error| fail(&format!("cannot run rustc: {error}")))
+        };
+        let patched = patch::patch(&source);
+        // A type that cannot be shown gives the clearer message in evcxr's own form.
+        let shown = patch::show_value(&patched).map(|source| compile(&source)).filter(|output| output.status.success());
+        let output = shown.unwrap_or_else(|| compile(&patched));
         let messages = diagnostics::rewrite(&String::from_utf8_lossy(&output.stderr));
         diagnostics::save(folder, !output.status.success(), &messages);
         eprint!("{messages}");
