@@ -1,11 +1,12 @@
 """A rustc wrapper for chapter.py: gives cargo the libraries that this workspace has compiled already.
 
 Stock evcxr compiles its dependencies with a profile and a target folder of its own: polars alone takes minutes. Here each
-request for a library that the workspace has (same package, same version) is answered by a hard link, so that the trial takes
+request for a library that the workspace has (same package, same version) is answered by a copy, so that the trial takes
 the time of its cells. All libraries come from one build, so they fit each other; what is not found is compiled.
 """
 import json
 import os
+import shutil
 import sys
 
 
@@ -19,14 +20,11 @@ def option(arguments, name):
     return None
 
 
-def link(source, target):
+def copy(source, target):
+    """A file of its own: cargo compares times, and a library may be asked for twice (host and target)."""
     if os.path.exists(target):
         os.unlink(target)
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        import shutil
-        shutil.copy2(source, target)
+    shutil.copy(source, target)
 
 
 def main():
@@ -48,10 +46,7 @@ def main():
     for file in files:
         ending = os.path.splitext(file)[1]
         target = os.path.join(folder, f"{crate}{extra}" if script else f"lib{crate}{extra}{ending}")
-        link(file, target)
-        if not script:
-            # Newer than the output of its build script, else cargo makes it again for each cell.
-            os.utime(target)
+        copy(file, target)
         if ending == ".rmeta":
             print(json.dumps({"$message_type": "artifact", "artifact": target, "emit": "metadata"}), file=sys.stderr)
     source = next(a for a in arguments if a.endswith(".rs"))
