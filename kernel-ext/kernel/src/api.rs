@@ -270,6 +270,11 @@ pub trait Engine {
     fn background(&mut self, out: &mut dyn FnMut(Output)) {
         let _ = out;
     }
+    /// The state of the notebook's widgets, as front ends store it in the notebook's metadata; `None` without widgets, and
+    /// for an engine that leaves this to its front end.
+    fn widget_state(&self) -> Option<serde_json::Value> {
+        None
+    }
     /// Ends the cell's process.
     fn shutdown(&mut self);
 }

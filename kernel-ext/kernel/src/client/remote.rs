@@ -44,9 +44,9 @@ impl RemoteEngine {
         Ok(engine)
     }
 
-    /// The state of the notebook's widgets, for its metadata.
-    pub fn widgets(&self) -> Option<Value> {
-        self.widgets.metadata()
+    /// The kernel's process.
+    pub fn pid(&self) -> u32 {
+        self.client.pid()
     }
 
     fn run(&mut self, code: &str, out: &mut dyn FnMut(Output)) -> Result<Outcome, ClientError> {
@@ -165,6 +165,10 @@ impl Engine for RemoteEngine {
                 stopper.kill();
             }
         })
+    }
+
+    fn widget_state(&self) -> Option<Value> {
+        self.widgets.metadata()
     }
 
     fn shutdown(&mut self) {

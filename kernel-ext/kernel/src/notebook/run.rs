@@ -182,6 +182,11 @@ pub fn run_notebook(
     for (place, index) in places {
         notebook.cells[index].outputs = std::mem::take(&mut outputs[place]);
     }
+    // Widgets of another run belong to outputs that are gone.
+    notebook.metadata.remove("widgets");
+    if let Some(state) = engine.widget_state() {
+        notebook.metadata.insert("widgets".to_owned(), state);
+    }
     report.elapsed = began.elapsed();
     report
 }
