@@ -103,7 +103,8 @@ fn what_is_stored_is_what_nbclient_stores() {
     theirs.arg(script).args(["n.ipynb", "theirs.ipynb"]).env("JUPYTER_PATH", prefix.join("share/jupyter"));
     theirs.env("JUPYTER_PREFER_ENV_PATH", "0").env("JUPYTER_RUNTIME_DIR", path("runtime"));
     run(&mut theirs);
-    let page: Value = serde_json::from_slice(&std::fs::read(path("ours/page.ipynb")).expect("a notebook")).expect("JSON");
+    let page: Value =
+        serde_json::from_slice(&std::fs::read(path("ours/page.ipynb")).expect("a notebook")).expect("JSON");
     let widgets = &page["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]["state"];
     let mut models = widgets.as_object().expect("the page has a slider").values();
     assert!(models.any(|model| model["model_name"] == "FloatSliderModel"), "{widgets:#}");

@@ -178,13 +178,14 @@ pub fn run_notebook(
             break;
         }
     }
-    let mut outputs = store.finish();
+    let widgets = engine.widget_state();
+    let mut outputs = store.finish(widgets.is_some());
     for (place, index) in places {
         notebook.cells[index].outputs = std::mem::take(&mut outputs[place]);
     }
     // Widgets of another run belong to outputs that are gone.
     notebook.metadata.remove("widgets");
-    if let Some(state) = engine.widget_state() {
+    if let Some(state) = widgets {
         notebook.metadata.insert("widgets".to_owned(), state);
     }
     report.elapsed = began.elapsed();

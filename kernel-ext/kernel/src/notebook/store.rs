@@ -9,11 +9,8 @@ struct Slot {
     id: Option<String>,
 }
 
-/// A widget ends with its process: a stored view of it would be shown as an error, its text is not.
-fn without_views(mut bundle: Bundle) -> Bundle {
-    bundle.data.remove("application/vnd.jupyter.widget-view+json");
-    bundle
-}
+/// What front ends draw a widget from.
+const VIEW: &str = "application/vnd.jupyter.widget-view+json";
 
 /// Collects what the cells of a notebook show, as a front end stores it: fragments of a stream joined, overwritten lines
 /// folded, cleared outputs gone, updates applied to every earlier output with that id, in this cell and in those before.
@@ -45,11 +42,11 @@ impl OutputStore {
                 }
             }
             api::Output::Display { bundle, id } => {
-                let Bundle { data, metadata } = without_views(bundle);
+                let Bundle { data, metadata } = bundle;
                 self.add(Output::Display { data, metadata }, id);
             }
             api::Output::Result { bundle } => {
-                let Bundle { data, metadata } = without_views(bundle);
+                let Bundle { data, metadata } = bundle;
                 self.add(Output::Result { data, metadata, execution_count: Some(execution_count) }, None);
             }
             api::Output::Update { bundle, id } => self.update(&bundle, &id),
@@ -76,9 +73,20 @@ impl OutputStore {
     }
 
     /// The outputs of each cell, in the order of [`OutputStore::begin_cell`].
-    pub fn finish(self) -> Vec<Vec<Output>> {
+    ///
+    /// A widget ends with its process: without its state in the notebook (`views`) a stored view would be shown as an error,
+    /// and only its text is kept.
+    pub fn finish(self, views: bool) -> Vec<Vec<Output>> {
         let stored = |slot: Slot| match slot.output {
             Output::Stream { name, text } => Output::Stream { name, text: text.trim_end_matches('\r').to_owned() },
+            Output::Display { mut data, metadata } if !views => {
+                data.remove(VIEW);
+                Output::Display { data, metadata }
+            }
+            Output::Result { mut data, metadata, execution_count } if !views => {
+                data.remove(VIEW);
+                Output::Result { data, metadata, execution_count }
+            }
             other => other,
         };
         self.cells.into_iter().map(|slots| slots.into_iter().map(stored).collect()).collect()
