@@ -25,6 +25,7 @@ pub fn init() {
         crate::font::register();
         if out::place() == Place::Kernel {
             std::panic::set_hook(Box::new(report_panic));
+            crate::crash::install(out::nonce().unwrap_or_default());
             crate::inbox::start();
             // Not fatal when it fails: text then only appears at newlines and at the cell's end.
             let _ = std::thread::Builder::new().name("lathe-flush".into()).spawn(flush_forever);
@@ -78,7 +79,10 @@ fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
         info.location().map_or((String::new(), 0, 0), |at| (at.file().to_owned(), at.line(), at.column()));
     // Symbolising a stack takes seconds with a library of this size, so it is only made on request.
     let wanted = std::env::var_os("LATHE_BACKTRACE").is_some();
-    let backtrace = if wanted { std::backtrace::Backtrace::force_capture().to_string() } else { String::new() };
+    let mut backtrace = crate::crash::calls_line();
+    if wanted {
+        backtrace.push_str(&std::backtrace::Backtrace::force_capture().to_string());
+    }
     out::send(&Frame::Panic { message, file, line, column, backtrace });
 }
 

@@ -16,6 +16,7 @@ mod canvas;
 pub mod cell;
 mod color;
 mod columns;
+mod crash;
 mod decimate;
 mod error;
 mod figure;

@@ -180,3 +180,24 @@ fn the_glossarys_cells_fail_and_work_as_it_says() {
         assert!(entries > 30 && wrong.is_empty(), "{entries} entries\n{}", wrong.join("\n\n"));
     });
 }
+
+#[test]
+fn an_end_names_the_line_of_the_cell() {
+    with_engine(|engine| {
+        for (code, words, place) in [
+            ("let a = 1;\nstd::process::exit(3);", "exit status 3", "cell:2:1"),
+            ("let a = 1;\nunsafe { *(8 as *mut i32) = 1; }", "segmentation fault", "cell:2:10"),
+            ("let a: Vec<u8> = Vec::with_capacity(1 << 46);", "out of memory: 70.4 TB", "cell:1:18"),
+            (
+                "fn deep(n: u64) -> u64 {\n    std::hint::black_box([n; 64]);\n    1 + deep(n + 1)\n}\ndeep(0)",
+                "stack overflow",
+                "cell:3:9",
+            ),
+        ] {
+            let (_, error) = error_of(engine, code);
+            let text = plain(&error);
+            assert!(error.ename == "ProcessDied" && error.evalue.contains(words) && text.contains(place), "{text}");
+        }
+        check(engine, "1 + 1");
+    });
+}

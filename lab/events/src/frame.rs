@@ -10,6 +10,10 @@ use serde_json::{Map, Value};
 pub const MARK: &str = "\u{1e}LATHE ";
 /// The environment variable that holds this process's nonce; absent outside our kernel.
 pub const NONCE_ENV: &str = "LATHE_FRAME_NONCE";
+/// Starts the line of a panic's backtrace that holds addresses in the library of the cell: hexadecimal, the innermost call first.
+pub const CALLS: &str = "calls:";
+/// In place of the file of a panic: there was none, the process ends.
+pub const ENDED: &str = "<the process ends>";
 
 /// What a front end shows: the same thing in several formats, keyed by MIME type, the richest that it knows is taken.
 ///

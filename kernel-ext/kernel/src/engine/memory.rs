@@ -2,7 +2,7 @@
 
 use super::cell::{Cell, mentions};
 use super::fate::Fates;
-use super::outcome::Place;
+use super::place::Place;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 

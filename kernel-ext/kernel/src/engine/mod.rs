@@ -5,12 +5,14 @@
 mod answer;
 mod aside;
 mod background;
+mod calls;
 mod cell;
 mod channel;
 mod child;
 mod compile;
 mod complete;
 mod control;
+mod death;
 mod deps;
 mod details;
 mod diagnostics;
@@ -24,6 +26,7 @@ pub(crate) mod original_env;
 mod outcome;
 mod output;
 mod patch;
+mod place;
 mod record;
 mod render;
 mod run_dir;
@@ -254,7 +257,7 @@ impl EvcxrEngine {
         let job = Job::Execute { code: code.to_owned(), token, opt, done };
         let gone = || String::from("the engine's thread ended: restart the kernel");
         self.jobs.send(job).map_err(|_| gone())?;
-        let mut report = Report::default();
+        let mut report = Report::begin();
         let mut finished = None;
         let mut result = result;
         loop {

@@ -1,13 +1,14 @@
 //! What happened while a cell ran, and what the user is told about it.
 
-use super::fate::{End, Fates};
+use super::death::{Death, LastWords, lost, out_of_memory_kills, read_calls};
+use super::fate::End;
 use super::output::{Event, Pending};
-use super::render::{self, hint};
+use super::place::Place;
+use super::render;
 use super::worker::Ended;
-use super::{compile, details, diagnostics, locate, message, patch};
+use super::{details, patch};
 use crate::api::{CellError, Outcome, Output, Stream};
-use lathe_events::frame::Frame;
-use std::path::Path;
+use lathe_events::frame::{ENDED, Frame};
 
 /// A panic as the prelude's hook reported it.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ struct Panic {
     line: u32,
     column: u32,
     backtrace: String,
+    /// Addresses in the cell's library.
+    calls: Vec<u64>,
 }
 
 /// Collected while the cell ran.
@@ -33,6 +36,11 @@ pub(super) struct Report {
     asked: Option<(String, bool)>,
     /// It wanted to read, and nobody could be asked.
     no_input: Option<String>,
+    last_words: Option<LastWords>,
+    /// The end of what was printed on stderr.
+    stderr: Vec<u8>,
+    /// Processes that the system had ended for want of memory when the cell began.
+    kills_before: Option<u64>,
     /// All that the compiler said.
     pub whole: Option<String>,
 }
@@ -40,68 +48,12 @@ pub(super) struct Report {
 /// A longer unfinished line is no prompt.
 const PROMPT: usize = 2000;
 
-/// The cell and the source that was made from it.
-pub(super) struct Place<'a> {
-    pub code: &'a str,
-    /// The engine's folder.
-    pub folder: &'a Path,
-    /// Columns before line 1 that are not the user's.
-    pub shift: usize,
-    /// Earlier cells that define something.
-    pub earlier: &'a [(u64, String)],
-    pub fates: &'a Fates,
-}
-
-impl Place<'_> {
-    fn generated(&self) -> std::path::PathBuf {
-        self.folder.join("cell/lib.rs")
-    }
-
-    fn sources<'b>(&'b self, generated: &'b str) -> locate::Sources<'b> {
-        locate::Sources { generated, cell: self.code, earlier: self.earlier }
-    }
-
-    /// The lines of a cell for a place in the generated source, marked.
-    fn point(&self, line: u32, column: u32, label: &str) -> Option<Vec<String>> {
-        let generated = std::fs::read_to_string(self.generated()).ok()?;
-        let sources = self.sources(&generated);
-        let spot = sources.spot(line as usize, column as usize)?;
-        Some(render::point_at(&sources.name(spot), sources.text(spot), spot.line, Some(spot.column), label))
-    }
-
-    /// `cell:3:5` for a place in the generated source.
-    fn name(&self, line: u32, column: u32) -> Option<String> {
-        let generated = std::fs::read_to_string(self.generated()).ok()?;
-        let sources = self.sources(&generated);
-        let spot = sources.spot(line as usize, column as usize)?;
-        Some(format!("{}:{}:{}", sources.name(spot), spot.line, spot.column))
-    }
-
-    fn is_generated(&self, file: &str) -> bool {
-        file == "cell/lib.rs" || Path::new(file) == self.generated()
-    }
-
-    /// What the compiler warns of.
-    pub fn warnings(&self) -> Vec<String> {
-        let saved = diagnostics::warnings(self.folder).unwrap_or_default();
-        compile::warnings(&self.sources(&saved.source), &message::Message::read_all(&saved.messages))
-    }
-
-    /// Why the cell does not compile.
-    fn compile_failure(&self, errors: &[evcxr::CompilationError]) -> compile::Failure {
-        let saved = diagnostics::errors(self.folder);
-        let told = saved.and_then(|saved| {
-            compile::failure(&self.sources(&saved.source), &message::Message::read_all(&saved.messages), self.fates)
-        });
-        told.unwrap_or_else(|| {
-            let error = render::compile_error(self.code, errors, self.shift);
-            let whole = errors.iter().map(evcxr::CompilationError::rendered).collect::<String>();
-            compile::Failure { error, details: None, whole: render::plain(&whole) }
-        })
-    }
-}
-
 impl Report {
+    /// A cell begins.
+    pub fn begin() -> Self {
+        Self { kills_before: out_of_memory_kills(), ..Self::default() }
+    }
+
     /// Takes one event; shows what is to be shown.
     pub fn take(&mut self, event: Event, pending: &mut Pending, place: &Place<'_>, out: &mut dyn FnMut(Output)) {
         match event {
@@ -110,6 +62,10 @@ impl Report {
                     self.line.extend_from_slice(&bytes);
                     let start = self.line.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
                     self.line.drain(..start.max(self.line.len().saturating_sub(PROMPT)));
+                }
+                if stream == Stream::Stderr {
+                    self.stderr.extend_from_slice(&bytes);
+                    self.stderr.drain(..self.stderr.len().saturating_sub(PROMPT));
                 }
                 pending.text(stream, &bytes, out);
             }
@@ -137,9 +93,13 @@ impl Report {
                     Frame::Input { id, prompt, password } => out(Output::Input { id, prompt, password }),
                     Frame::Comm { comm, token } => out(Output::Comm { comm, token }),
                     Frame::CommDone { token } => out(Output::CommDone { token }),
+                    Frame::Panic { file, backtrace, .. } if file == ENDED => {
+                        self.last_words = Some(read_calls(&backtrace).0);
+                    }
                     Frame::Panic { message, file, line, column, backtrace } => {
+                        let (LastWords { calls, .. }, backtrace) = read_calls(&backtrace);
                         self.show_panic_of_thread(place, out);
-                        self.panic = Some(Panic { message, file, line, column, backtrace });
+                        self.panic = Some(Panic { message, file, line, column, backtrace, calls });
                     }
                 }
             }
@@ -217,7 +177,16 @@ impl Report {
                 Outcome::Error(failure.error)
             }
             Ended::Message(message) => Outcome::Error(message_error(&message)),
-            Ended::Terminated(message) => Outcome::Error(self.died_error(&message, before)),
+            Ended::Terminated(message) => {
+                let death = Death {
+                    status: self.died,
+                    message: &message,
+                    words: self.last_words.as_ref(),
+                    stderr: &self.stderr,
+                    kills_before: self.kills_before,
+                };
+                Outcome::Error(death.error(place, before))
+            }
         }
     }
 
@@ -247,49 +216,16 @@ impl Report {
         let Some(panic) = self.panic.take() else {
             return render::failure("Panic", "the cell panicked", Vec::new());
         };
-        let mut below = Vec::new();
-        if place.is_generated(&panic.file) {
-            below = place.point(panic.line, panic.column, "panicked here").unwrap_or_default();
+        let mut below = if place.is_generated(&panic.file) {
+            place.point(panic.line, panic.column, "panicked here").unwrap_or_default()
         } else {
-            below.push(format!("at {}:{}:{}", short(&panic.file), panic.line, panic.column));
-        }
+            let mut below = place.point_calls(&panic.calls, "this call panicked");
+            below.push(format!("in {}:{}:{}", short(&panic.file), panic.line, panic.column));
+            below
+        };
         below.extend(panic.backtrace.lines().map(str::to_owned));
         render::failure("Panic", &panic.message, below)
     }
-
-    fn died_error(&self, message: &str, before: &[(String, String)]) -> CellError {
-        let how = match self.died {
-            Some(status) if libc::WIFSIGNALED(status) => signal_text(libc::WTERMSIG(status)),
-            Some(status) => format!("exit status {}", libc::WEXITSTATUS(status)),
-            None => message.lines().next_back().unwrap_or_default().to_owned(),
-        };
-        let evalue = format!("the cell's process ended ({how}). {}", lost(before));
-        render::failure("ProcessDied", &evalue, vec![hint("the next cell runs in a new process")])
-    }
-}
-
-fn lost(before: &[(String, String)]) -> String {
-    let mut names: Vec<&str> = before.iter().map(|(name, _)| name.as_str()).collect();
-    names.sort_unstable();
-    if names.is_empty() {
-        String::from("No variable was lost")
-    } else {
-        format!("Lost variables: {}; functions and types are kept", names.join(", "))
-    }
-}
-
-fn signal_text(signal: i32) -> String {
-    let name = match signal {
-        libc::SIGABRT => "aborted",
-        libc::SIGSEGV => "segmentation fault, perhaps endless recursion",
-        libc::SIGILL => "illegal instruction",
-        libc::SIGBUS => "bus error",
-        libc::SIGFPE => "arithmetic error",
-        libc::SIGKILL => "killed, perhaps because memory ran out",
-        libc::SIGTERM => "terminated",
-        _ => "killed",
-    };
-    format!("{name}, signal {signal}")
 }
 
 fn early_error(text: &str, place: &Place<'_>) -> CellError {
@@ -333,12 +269,5 @@ mod tests {
         assert_eq!(short("/home/a/.cargo/registry/src/index-1/dfdx-0.13.0/src/lib.rs"), "dfdx-0.13.0/src/lib.rs");
         assert_eq!(short("/rustc/0123/library/core/src/option.rs"), "library/core/src/option.rs");
         assert_eq!(short("lab/src/vae.rs"), "lab/src/vae.rs");
-    }
-
-    #[test]
-    fn what_is_lost_is_named() {
-        let variables = [(String::from("y"), String::from("i32")), (String::from("x"), String::from("i32"))];
-        assert_eq!(lost(&variables), "Lost variables: x, y; functions and types are kept");
-        assert_eq!(lost(&[]), "No variable was lost");
     }
 }

@@ -22,14 +22,10 @@ const NOTES: [(&str, &str, &str); 3] = [
 /// The nonce that tells our marks from printed text.
 const NONCE: &str = "::lathe::display::cell::nonce()";
 
-/// evcxr's handlers of SIGILL, SIGBUS and SIGSEGV print a stack without names and abort, which hides what it was.
-const DEFAULT_SIGNALS: &str = " { unsafe extern \"C\" { fn signal(n: i32, f: usize) -> usize; } unsafe { signal(4, 0); signal(7, 0); signal(11, 0); } }";
-
 /// Says when the cell's code begins, prepares the prelude in this process, flushes at the end, and tells where a `?` was.
 pub(super) fn patch(source: &str) -> String {
     let mut lines: Vec<String> = source.lines().map(str::to_owned).collect();
     if let Some(line) = lines.iter_mut().rev().find(|line| STARTS.contains(&line.as_str())) {
-        line.push_str(DEFAULT_SIGNALS);
         line.push_str(" ::lathe::display::cell::init(); ::lathe::display::cell::begin(); ");
         line.push_str(&format!("println!(\"{{}}{{}}\", {RUN_MARK:?}, {NONCE});"));
     }

@@ -4,7 +4,7 @@
 //! about the package are answered from what `prepare` stored. Whatever is not recognised goes to the real cargo.
 
 use super::record::{Kind, Writer};
-use super::{deps, diagnostics, original_env, patch};
+use super::{calls, deps, diagnostics, original_env, patch};
 use crate::prepared::Prepared;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -162,6 +162,7 @@ impl Shim {
         } else {
             rustc.args(["--emit", "link", "-o"]).arg(&library);
             count(&folder.join(FAST_COUNT));
+            calls::remember(folder, &rustc);
             if let Some(file) = std::env::var_os(SO_PATH_ENV)
                 && let Err(error) = fs::write(file, library.as_os_str().as_encoded_bytes())
             {
