@@ -280,6 +280,7 @@ def _(client, manager):
 
 @check("when the process dies its comms are closed, and input works in the new one")
 def _(client, manager):
+    Cell(client, "slider(0..=9)")
     client.comm_info(target_name="jupyter.widget")
     before = client.get_shell_msg(timeout=TIMEOUT)["content"]["comms"]
     cell = Cell(client, "std::process::abort();")
