@@ -203,7 +203,6 @@ fn a_hundred_thousand_random_messages() {
         if i % 500 == 499 {
             still_answers(&kernel);
         }
-        if i % 10_000 == 0 {}
         if i == 20_000 {
             // What is kept for good (history, signatures, the allocator's pools) has mostly its size by now.
             first = resident_mb();
