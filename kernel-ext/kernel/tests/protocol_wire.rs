@@ -2,7 +2,8 @@
 
 mod protocol_support;
 
-use protocol_support::{kinds, parent, start};
+use lathe_kernel::protocol::has_curve;
+use protocol_support::{Fake, kinds, parent, start, start_at};
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
 
@@ -63,4 +64,45 @@ fn a_flood_on_shell_does_not_silence_control() {
     let id = kernel.send(&kernel.control, "kernel_info_request", json!({}));
     assert_eq!(parent(&kernel.receive(&kernel.control)), id);
     assert_eq!(kinds(&kernel.run("result 1").1).last(), Some(&"idle"));
+}
+
+#[test]
+fn encrypted_connections_serve_those_who_have_the_key() {
+    if !has_curve() {
+        return eprintln!("skipped: libzmq was built without CURVE, see .cargo/config.toml");
+    }
+    let keys = zmq::CurveKeyPair::new().unwrap();
+    let [public, secret] = [keys.public_key, keys.secret_key].map(|key| zmq::z85_encode(&key).unwrap());
+    let more = json!({"curve_publickey": public, "curve_secretkey": secret}).as_object().cloned().unwrap();
+    let (fake, gate) = Fake::new();
+    let kernel = start_at(gate, Box::new(move |_| Ok(Box::new(fake))), more);
+    let (reply, heard) = kernel.run("print a\nresult 42");
+    assert_eq!(reply.text("status"), "ok");
+    assert_eq!(kinds(&heard), ["busy", "execute_input", "stream", "execute_result", "idle"]);
+    kernel.heartbeat.send("ping", 0).unwrap();
+    assert_eq!(kernel.heartbeat.recv_bytes(0).unwrap(), b"ping");
+    // In the clear, or with a wrong idea of the kernel's key, nothing is heard and nothing obeyed.
+    let context = zmq::Context::new();
+    let stranger = zmq::CurveKeyPair::new().unwrap();
+    for encrypted in [false, true] {
+        let outside = |kind, port| {
+            let socket = context.socket(kind).unwrap();
+            socket.set_linger(0).unwrap();
+            if encrypted {
+                socket.set_curve_serverkey(&stranger.public_key).unwrap();
+                socket.set_curve_publickey(&stranger.public_key).unwrap();
+                socket.set_curve_secretkey(&stranger.secret_key).unwrap();
+            }
+            socket.connect(&kernel.connection.endpoint(port)).unwrap();
+            socket
+        };
+        let (shell, iopub) = (outside(zmq::DEALER, 1), outside(zmq::SUB, 4));
+        iopub.set_subscribe(b"").unwrap();
+        kernel.send(&shell, "execute_request", json!({"code": "result 1"}));
+        assert_eq!(shell.poll(zmq::POLLIN, 500).unwrap(), 0);
+        assert_eq!(kernel.run("result 2").0.text("status"), "ok");
+        assert_eq!(iopub.poll(zmq::POLLIN, 200).unwrap(), 0);
+    }
+    assert_eq!(kernel.run("result 3").0.number("execution_count"), Some(4));
+    kernel.shutdown(false);
 }

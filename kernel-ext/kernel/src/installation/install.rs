@@ -108,13 +108,19 @@ pub fn install(request: &InstallRequest) -> Result<Installed, InstallError> {
         env.insert("LATHE_CACHE".to_owned(), text(&cache)?.into());
     }
     env.extend(request.env.iter().map(|(name, value)| (name.clone(), value.clone().into())));
+    let encryption: &[&str] = if crate::protocol::has_curve() { &["curve"] } else { &[] };
     let spec = json!({
         "argv": [kernel, "serve", "-f", "{connection_file}"],
         "display_name": shown,
         "language": "rust",
         "interrupt_mode": "message",
         "env": env,
-        "metadata": {"debugger": false, "lathe": {"version": env!("CARGO_PKG_VERSION"), "root": root}},
+        // Jupyter gives keys for encryption only to kernels that say so.
+        "metadata": {
+            "debugger": false,
+            "supported_encryption": encryption,
+            "lathe": {"version": env!("CARGO_PKG_VERSION"), "root": root},
+        },
     });
     let folder = kernels.join(&name);
     let write = |file: &str, bytes: &[u8]| {

@@ -19,7 +19,7 @@ mod sockets;
 mod text;
 mod worker;
 
-pub use connection::{ConnectionError, ConnectionFile};
+pub use connection::{ConnectionError, ConnectionFile, has_curve};
 pub use history::history_path;
 pub use message::{Codec, DELIMITER, Message, WireError};
 pub use process::{kill_descendants, rustc_version};

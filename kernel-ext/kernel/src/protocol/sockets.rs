@@ -26,6 +26,7 @@ impl Sockets {
         let context = zmq::Context::new();
         let mut files = Files(Vec::new());
         let private = PrivateFiles::new();
+        let curve = connection.curve()?;
         let mut bind = |kind, port, name| -> Result<Socket, ServeError> {
             let socket = context.socket(kind)?;
             socket.set_linger(1000)?;
@@ -39,6 +40,11 @@ impl Sockets {
                     socket.set_xpub_verbose(true)?;
                 }
                 _ => {}
+            }
+            if let Some(keys) = &curve {
+                socket.set_curve_server(true)?;
+                socket.set_curve_publickey(&keys.public)?;
+                socket.set_curve_secretkey(&keys.secret)?;
             }
             let endpoint = connection.endpoint(port);
             socket.bind(&endpoint).map_err(|source| ServeError::Bind { name, endpoint, source })?;

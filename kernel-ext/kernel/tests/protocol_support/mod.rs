@@ -124,11 +124,17 @@ pub fn start() -> Kernel {
 }
 
 pub fn start_with(gate: Sender<()>, start: StartEngine) -> Kernel {
+    start_at(gate, start, Map::new())
+}
+
+/// With more in the connection file.
+pub fn start_at(gate: Sender<()>, start: StartEngine, more: Map<String, Value>) -> Kernel {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let file = json!({
+    let mut file = json!({
         "transport": "ipc", "ip": folder.path().join("k"), "key": KEY, "signature_scheme": "hmac-sha256",
         "shell_port": 1, "control_port": 2, "stdin_port": 3, "iopub_port": 4, "hb_port": 5, "kernel_name": "lathe",
     });
+    file.as_object_mut().expect("an object").extend(more);
     let path = folder.path().join("connection.json");
     std::fs::write(&path, file.to_string()).expect("a writable folder");
     let connection = ConnectionFile::read(&path).expect("a right connection file");
@@ -139,6 +145,13 @@ pub fn start_with(gate: Sender<()>, start: StartEngine) -> Kernel {
         socket.set_linger(0).expect("no linger");
         if kind == zmq::SUB {
             socket.set_subscribe(b"").expect("a subscription");
+        }
+        if let (Some(public), Some(secret)) = (&connection.curve_publickey, &connection.curve_secretkey) {
+            // As jupyter_client does: the client has the server's keys.
+            let [public, secret] = [public, secret].map(|key| zmq::z85_decode(key).expect("Z85"));
+            socket.set_curve_serverkey(&public).expect("a key");
+            socket.set_curve_publickey(&public).expect("a key");
+            socket.set_curve_secretkey(&secret).expect("a key");
         }
         socket.connect(&connection.endpoint(port)).expect("a connection");
         socket
