@@ -63,8 +63,9 @@ fn find_rust() {
 type Done = Result<ExitCode, Box<dyn Error>>;
 
 fn start_engine(options: &EngineOptions, say: &mut dyn FnMut(&str)) -> Result<Box<dyn Engine>, String> {
-    let prepared = prepared::find_or_build(say).map_err(|error| error.to_string())?;
-    let engine = EvcxrEngine::start(prepared, options).map_err(|error| error.to_string())?;
+    let (prepared, notice) = prepared::find_or_build_or_older(say).map_err(|error| error.to_string())?;
+    let options = EngineOptions { notice, ..options.clone() };
+    let engine = EvcxrEngine::start(prepared, &options).map_err(|error| error.to_string())?;
     Ok(Box::new(engine))
 }
 

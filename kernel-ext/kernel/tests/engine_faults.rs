@@ -41,6 +41,59 @@ fn an_interrupted_loop_keeps_the_variables() {
 }
 
 #[test]
+fn a_stopped_cell_keeps_what_it_made_before() {
+    with_engine(|engine| {
+        let code = "let mut model = vec![0]; let label = String::from(\"kept\");\nprintln!(\"go\");\n\
+            for _ in progress(0..1_000_000) { model.push(1); std::thread::sleep(std::time::Duration::from_millis(5)); }\n\
+            let never = 1;";
+        let outcome = interrupted(engine, code, None);
+        let Outcome::Interrupted(error) = outcome else { panic!("{outcome:?}") };
+        assert!(error.evalue.contains("not made yet: never"), "{}", error.evalue);
+        assert_eq!(text_of(&check(engine, "model.len() > 1 && label == \"kept\""), "Result"), ["true"]);
+        let (_, outcome) = run(engine, "never");
+        assert!(matches!(&outcome, Outcome::Error(error) if plain(error).contains("was stopped")), "{outcome:?}");
+        assert_eq!(text_of(&check(engine, "let never = 2; never"), "Result"), ["2"]);
+        assert_eq!(text_of(&check(engine, "never + model[0]"), "Result"), ["2"]);
+    });
+}
+
+#[test]
+fn a_stopped_call_that_returns_an_error_keeps_the_model() {
+    with_engine(|engine| {
+        let fit = "fn fit(model: &mut Vec<i32>) -> Result<usize, events::interrupt::Interrupted> {\n\
+            loop { model.push(1); events::interrupt::check()?; std::thread::sleep(std::time::Duration::from_millis(5)); } }";
+        check(engine, fit);
+        let code = "let mut trained = vec![7];\nprintln!(\"go\");\nlet history = fit(&mut trained)?;\nhistory";
+        let outcome = interrupted(engine, code, None);
+        let Outcome::Interrupted(error) = outcome else { panic!("{outcome:?}") };
+        assert!(error.evalue.contains("not made yet: history"), "{}", error.evalue);
+        assert_eq!(text_of(&check(engine, "trained[0]"), "Result"), ["7"]);
+        // What a stop keeps is not stored twice: nothing is dropped twice either.
+        check(engine, "drop(trained);");
+        check(engine, "1 + 1");
+    });
+}
+
+#[test]
+fn two_interrupts_at_once_still_keep_the_variables() {
+    with_engine(|engine| {
+        let code = "let mut twice = 0;\nprintln!(\"go\");\nfor _ in progress(0..1_000_000) { twice += 1; std::thread::sleep(std::time::Duration::from_millis(5)); }";
+        let outcome = interrupted(engine, code, Some(Duration::from_millis(1)));
+        assert!(matches!(&outcome, Outcome::Interrupted(error) if error.evalue.contains("keep")), "{outcome:?}");
+        assert_eq!(text_of(&check(engine, "twice > 0"), "Result"), ["true"]);
+    });
+}
+
+#[test]
+fn a_shell_line_can_be_stopped() {
+    with_engine(|engine| {
+        let outcome = interrupted(engine, "!echo go; sleep 600", None);
+        assert!(matches!(outcome, Outcome::Interrupted(_)), "{outcome:?}");
+        assert_eq!(shown(&check(engine, "!echo one; echo two")), "one\ntwo\n");
+    });
+}
+
+#[test]
 fn a_cell_that_does_not_react_is_ended() {
     with_engine(|engine| {
         check(engine, "let deaf = 1;");

@@ -1,30 +1,46 @@
 //! What the kernel reads in a cell before it is compiled.
 
 use super::complete::{statements, without_commands};
+use super::items::{self, Definition, Impl};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 use syn::spanned::Spanned;
 
-/// A cell, ready for evcxr.
+/// What a cell holds.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Cell {
-    /// What evcxr gets.
+    /// As the user wrote it.
     pub code: String,
-    /// Columns put before the first line.
-    pub shift: usize,
     /// Optimisation level that the first line asks for: `//! opt = 2`.
     pub opt: Option<u8>,
+    /// The first line asks how long it takes: `//! time`.
+    pub time: bool,
     /// It loops or trains, so its own code may take time.
     pub loops: bool,
     /// Functions and methods that it defines: name, loops or trains, identifiers used.
     pub functions: Vec<Function>,
-    /// Types that it defines: name, whole definition.
-    pub types: Vec<(String, String)>,
     /// It defines something that later cells are compiled with: a function, a type, an impl, a macro, an import.
     pub has_items: bool,
     /// Names that its `let`s bind.
     pub lets: Vec<String>,
+    /// What may change the layout of values.
+    pub definitions: Vec<Definition>,
+    /// Names of its items.
+    pub named: Vec<String>,
+    /// Its implementations.
+    pub impls: Vec<Impl>,
+    /// Its statics that can change.
+    pub statics: Vec<String>,
+    /// Its statements that are no items.
+    pub statements: Vec<Statement>,
+}
+
+/// A statement at the top level of a cell.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Statement {
+    /// Its text, as it stands in the cell.
+    pub text: String,
+    /// Variables that it defines; the flag says `mut`.
+    pub defines: Vec<(String, bool)>,
 }
 
 /// A function or method of a cell.
@@ -36,50 +52,72 @@ pub(super) struct Function {
 }
 
 impl Cell {
-    /// Reads a cell; one that does not parse is passed on as it is.
+    /// Reads a cell; of one that does not parse only the text is known.
     pub fn read(code: &str) -> Self {
-        let mut cell = Self { code: code.to_owned(), opt: asked_opt(code), ..Self::default() };
+        // Otherwise every text that this thread ever parsed is kept.
+        proc_macro2::extra::invalidate_current_thread_spans();
+        let mut cell = Self { code: code.to_owned(), opt: asked_opt(code), time: asks_time(code), ..Self::default() };
         let Some(statements) = statements(code) else { return cell };
         let source = without_commands(code);
         cell.loops = source.parse().is_ok_and(has_loop);
         cell.functions = statements.iter().flat_map(|statement| functions(&source, statement)).collect();
-        cell.types = statements.iter().filter_map(|statement| type_definition(&source, statement)).collect();
+        cell.definitions = statements.iter().flat_map(|statement| items::definitions(&source, statement)).collect();
+        cell.statics = items::changing_statics(&source, &statements);
+        cell.statements = statements.iter().filter_map(|each| statement(&source, each)).collect();
         cell.has_items = statements.iter().any(|statement| matches!(statement, syn::Stmt::Item(_)));
-        for statement in &statements {
-            if let syn::Stmt::Local(local) = statement {
-                bound_names(&local.pat, &mut cell.lets);
-            }
-        }
-        if let Some(key) = leading_impls(&source, &statements)
-            && let Some(line) = code.lines().position(|line| !line.trim().is_empty() && !line.starts_with("//"))
-            && line == code.lines().take_while(|line| line.starts_with("//") || line.trim().is_empty()).count()
-        {
-            // evcxr replaces an item by its name and keeps every nameless impl for ever, so that running the cell again
-            // would define it twice; a named item in front makes it replaceable.
-            let name = format!("#[allow(non_camel_case_types)] struct LatheImpl_{key:016x}; ");
-            // In front of the first line, so that no line moves; leading comments are dropped by evcxr anyway.
-            cell.code = format!("{name}{code}");
-            cell.shift = name.len();
-            if line > 0 {
-                cell.code = code.lines().take(line).map(|_| "\n").chain([name.as_str()]).collect::<String>();
-                cell.code.push_str(&code.lines().skip(line).collect::<Vec<_>>().join("\n"));
-                // The first line of the cell is empty now and has no errors.
-                cell.shift = 0;
-            }
-        }
+        let defined = cell.statements.iter().flat_map(|statement| &statement.defines);
+        cell.lets = defined.map(|(name, _)| name.clone()).collect();
+        cell.named = statements
+            .iter()
+            .filter_map(|statement| match statement {
+                syn::Stmt::Item(item) => items::named(item),
+                _ => None,
+            })
+            .collect();
+        cell.impls = items::impls(&source, &statements);
+        let moved = moved(code, &source);
+        cell.impls.iter_mut().for_each(|block| block.at += moved);
+        cell.impls.retain(|block| code.is_char_boundary(block.at));
         cell
     }
 }
 
-fn bound_names(pattern: &syn::Pat, names: &mut Vec<String>) {
+/// By how many bytes the blanked commands moved what is below them.
+fn moved(code: &str, source: &str) -> usize {
+    let blanked = |(line, kept): &(&str, &str)| kept.is_empty() || line == kept;
+    let lines = code.lines().zip(source.lines()).take_while(blanked);
+    lines.map(|(line, kept)| line.len() - kept.len()).sum()
+}
+
+fn statement(source: &str, statement: &syn::Stmt) -> Option<Statement> {
+    if matches!(statement, syn::Stmt::Item(_)) {
+        return None;
+    }
+    let mut defines = Vec::new();
+    if let syn::Stmt::Local(local) = statement {
+        bound(&local.pat, &mut defines);
+    }
+    Some(Statement { text: source.get(statement.span().byte_range())?.to_owned(), defines })
+}
+
+/// The variables of a pattern.
+fn bound(pattern: &syn::Pat, found: &mut Vec<(String, bool)>) {
     match pattern {
-        syn::Pat::Ident(name) => names.push(name.ident.to_string()),
-        syn::Pat::Type(typed) => bound_names(&typed.pat, names),
-        syn::Pat::Reference(inner) => bound_names(&inner.pat, names),
-        syn::Pat::Tuple(tuple) => tuple.elems.iter().for_each(|inner| bound_names(inner, names)),
-        syn::Pat::TupleStruct(tuple) => tuple.elems.iter().for_each(|inner| bound_names(inner, names)),
-        syn::Pat::Slice(slice) => slice.elems.iter().for_each(|inner| bound_names(inner, names)),
-        syn::Pat::Struct(fields) => fields.fields.iter().for_each(|field| bound_names(&field.pat, names)),
+        syn::Pat::Ident(name) => {
+            found.push((name.ident.to_string(), name.mutability.is_some()));
+            if let Some((_, inner)) = &name.subpat {
+                bound(inner, found);
+            }
+        }
+        syn::Pat::Type(typed) => bound(&typed.pat, found),
+        syn::Pat::Paren(inner) => bound(&inner.pat, found),
+        syn::Pat::Reference(inner) => bound(&inner.pat, found),
+        syn::Pat::Tuple(parts) => parts.elems.iter().for_each(|part| bound(part, found)),
+        syn::Pat::TupleStruct(parts) => parts.elems.iter().for_each(|part| bound(part, found)),
+        syn::Pat::Slice(parts) => parts.elems.iter().for_each(|part| bound(part, found)),
+        syn::Pat::Struct(parts) => parts.fields.iter().for_each(|part| bound(&part.pat, found)),
+        // `A | B` binds the same names on both sides.
+        syn::Pat::Or(cases) => cases.cases.first().into_iter().for_each(|case| bound(case, found)),
         _ => {}
     }
 }
@@ -89,6 +127,11 @@ fn asked_opt(code: &str) -> Option<u8> {
     let (name, level) = code.lines().next()?.strip_prefix("//!")?.split_once('=')?;
     let level = level.trim().parse().ok().filter(|level| *level <= 3)?;
     (name.trim() == "opt").then_some(level)
+}
+
+/// `//! time` in the first line.
+fn asks_time(code: &str) -> bool {
+    code.lines().next().and_then(|line| line.strip_prefix("//!")).is_some_and(|rest| rest.trim() == "time")
 }
 
 /// Methods that run a long loop whose code is generated in the cell.
@@ -144,50 +187,8 @@ fn has_loop(tokens: TokenStream) -> bool {
 }
 
 /// The text of a piece of syntax, without the spaces that do not matter.
-fn text(source: &str, range: std::ops::Range<usize>) -> String {
+pub(super) fn text(source: &str, range: std::ops::Range<usize>) -> String {
     source.get(range).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn type_definition(source: &str, statement: &syn::Stmt) -> Option<(String, String)> {
-    let syn::Stmt::Item(item) = statement else { return None };
-    let name = match item {
-        syn::Item::Struct(item) => &item.ident,
-        syn::Item::Enum(item) => &item.ident,
-        syn::Item::Union(item) => &item.ident,
-        syn::Item::Type(item) => &item.ident,
-        _ => return None,
-    };
-    Some((name.to_string(), text(source, item.span().byte_range())))
-}
-
-/// A stable number for the impls before any named item; `None` when the cell does not start with an impl.
-fn leading_impls(source: &str, statements: &[syn::Stmt]) -> Option<u64> {
-    let impls: Vec<&syn::ItemImpl> = statements
-        .iter()
-        .map_while(|statement| match statement {
-            syn::Stmt::Item(syn::Item::Impl(item)) => Some(item),
-            _ => None,
-        })
-        .collect();
-    if impls.is_empty() {
-        return None;
-    }
-    let mut hasher = DefaultHasher::new();
-    for item in impls {
-        let header = item.impl_token.span().byte_range().start..item.brace_token.span.open().byte_range().start;
-        text(source, header).hash(&mut hasher);
-        // Two cells may give one type different methods.
-        if item.trait_.is_none() {
-            for member in &item.items {
-                match member {
-                    syn::ImplItem::Fn(f) => f.sig.ident.to_string().hash(&mut hasher),
-                    syn::ImplItem::Const(c) => c.ident.to_string().hash(&mut hasher),
-                    _ => {}
-                }
-            }
-        }
-    }
-    Some(hasher.finish())
 }
 
 /// Does a definition or a type mention this name?
@@ -222,17 +223,21 @@ mod tests {
     }
 
     #[test]
-    fn an_impl_gets_the_same_name_when_only_its_body_changes() {
-        let one = Cell::read("impl P { fn a(&self) -> i32 { 1 } }");
-        let two = Cell::read("impl P { fn a(&self) -> i32 { 2 } }");
-        let other = Cell::read("impl P { fn b(&self) -> i32 { 2 } }");
-        assert_eq!(one.code[..one.shift], two.code[..two.shift]);
-        assert_ne!(one.code[..one.shift], other.code[..other.shift]);
-        assert_eq!(&one.code[one.shift..], "impl P { fn a(&self) -> i32 { 1 } }");
-        let below = Cell::read("// why\n\nimpl P {\n}");
-        assert_eq!(below.code.lines().count(), 4);
-        assert!(below.code.lines().nth(2).unwrap().ends_with("impl P {"));
-        assert_eq!(Cell::read("struct P; impl P {}").shift, 0);
+    fn statements_say_what_they_define() {
+        let cell = Cell::read("// c\nlet (mut a, Some(b)) = f() else { return };\nstruct S;\nfor i in 0..3 {}\na");
+        let found: Vec<_> = cell.statements.iter().map(|s| (s.text.as_str(), s.defines.clone())).collect();
+        let names = vec![(String::from("a"), true), (String::from("b"), false)];
+        let first = "let (mut a, Some(b)) = f() else { return };";
+        assert_eq!(found, [(first, names), ("for i in 0..3 {}", vec![]), ("a", vec![])]);
+    }
+
+    #[test]
+    fn impls_know_their_place_below_commands() {
+        let code = ":dep x = \"1\"\nuse a::B;\n/// Doc.\nimpl P {}\nstruct Q; impl Q { fn a() {} }";
+        let cell = Cell::read(code);
+        assert!(code[cell.impls[0].at..].starts_with("/// Doc.\nimpl P"));
+        assert!(code[cell.impls[1].at..].starts_with("impl Q"));
+        assert_eq!((cell.impls[0].home.as_deref(), cell.impls[1].home.as_deref()), (None, Some("Q")));
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! Stopping a cell: from another thread, in whatever phase it is.
 
-use super::shim::{COMPILER, INTERRUPTED};
+use super::record::{Kind, Writer};
+use super::shim::{COMPILER, FIFO, INTERRUPTED};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A second interrupt within this time ends the process.
-const SECOND: Duration = Duration::from_secs(3);
-/// A cell that has not reacted after this time is ended.
-const REACT: Duration = Duration::from_secs(2);
-const STEP: Duration = Duration::from_millis(100);
+/// A cell has this time to react before a second interrupt ends its process; front ends sometimes send two at once.
+const GRACE: Duration = Duration::from_millis(300);
+/// The user is told that the cell does not react after this time.
+const TELL: Duration = Duration::from_millis(1500);
+/// A cell that has not reacted after this time is ended: programs that run notebooks ask only once, and would wait for ever.
+const REACT: Duration = Duration::from_secs(10);
+const STEP: Duration = Duration::from_millis(50);
 
 /// What the engine, its reader and its interrupters know of the running cell.
 #[derive(Debug)]
@@ -28,7 +31,12 @@ pub(super) struct Control {
     pub process: AtomicI32,
     /// Counts cells, so that a watchdog knows its own.
     cell: AtomicU64,
-    since: Mutex<Option<Instant>>,
+    /// The user has asked to stop it again.
+    insisted: AtomicBool,
+    /// When the cell's own code began and ended.
+    times: Mutex<(Option<Instant>, Option<Instant>)>,
+    /// The process group of a `!` line, 0 when there is none.
+    shell: AtomicI32,
 }
 
 impl Control {
@@ -41,13 +49,16 @@ impl Control {
             killed: AtomicBool::new(false),
             process: AtomicI32::new(0),
             cell: AtomicU64::new(0),
-            since: Mutex::new(None),
+            insisted: AtomicBool::new(false),
+            times: Mutex::new((None, None)),
+            shell: AtomicI32::new(0),
         }
     }
 
     /// A cell begins; older requests are forgotten.
     pub fn begin(&self) {
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.insisted.store(false, SeqCst);
+        *self.times() = (None, None);
         self.requested.store(false, SeqCst);
         self.killed.store(false, SeqCst);
         self.running.store(false, SeqCst);
@@ -60,6 +71,33 @@ impl Control {
     /// A cell is being compiled or run.
     pub fn is_busy(&self) -> bool {
         self.busy.load(SeqCst)
+    }
+
+    fn times(&self) -> std::sync::MutexGuard<'_, (Option<Instant>, Option<Instant>)> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The cell's own code begins or ends.
+    pub fn mark(&self, running: bool) {
+        self.running.store(running, SeqCst);
+        let mut times = self.times();
+        if running { *times = (Some(Instant::now()), None) } else { times.1 = Some(Instant::now()) }
+    }
+
+    /// How long the cell's own code ran.
+    pub fn ran(&self) -> Option<Duration> {
+        let (began, ended) = *self.times();
+        Some(ended?.duration_since(began?))
+    }
+
+    /// Has the user asked to stop this cell?
+    pub fn is_requested(&self) -> bool {
+        self.requested.load(SeqCst)
+    }
+
+    /// A `!` line runs in this process group; 0 when it ended.
+    pub fn set_shell(&self, group: i32) {
+        self.shell.store(group, SeqCst);
     }
 
     /// The cell ended; was it asked to stop, and was its process ended?
@@ -81,20 +119,13 @@ impl Control {
             self.signal(libc::SIGINT);
             return;
         }
-        let first = {
-            let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-            let again = since.is_some_and(|at| at.elapsed() < SECOND);
-            *since = Some(Instant::now());
-            !again
-        };
         let already = self.requested.swap(true, SeqCst);
         // The compiler looks for this file before it starts; if it cannot be written it is killed below all the same.
         let _ = std::fs::write(self.folder.join(INTERRUPTED), "");
-        if !first {
-            self.kill();
-        }
         self.nudge();
-        if !already {
+        if already {
+            self.insisted.store(true, SeqCst);
+        } else {
             let control = Arc::clone(self);
             let cell = self.cell.load(SeqCst);
             // Without a watchdog the second interrupt still ends the process.
@@ -102,23 +133,41 @@ impl Control {
         }
     }
 
-    /// Repeats the signal, because a cell that has just begun forgets older ones.
+    /// Repeats the signal, because a cell that has just begun forgets older ones, and ends what does not react.
     fn watch(&self, cell: u64) {
         let mut running_since = None;
+        let mut told = false;
         loop {
             std::thread::sleep(STEP);
             if self.cell.load(SeqCst) != cell {
                 return;
             }
             self.nudge();
-            if self.running.load(SeqCst) {
-                if running_since.get_or_insert_with(Instant::now).elapsed() >= REACT {
-                    self.kill();
-                    return;
-                }
-            } else {
+            if !self.running.load(SeqCst) && self.shell.load(SeqCst) == 0 {
                 running_since = None;
+                continue;
             }
+            let time = running_since.get_or_insert_with(Instant::now).elapsed();
+            if time >= REACT || (time >= GRACE && self.insisted.load(SeqCst)) {
+                self.kill();
+                return;
+            }
+            if time >= TELL && !std::mem::replace(&mut told, true) {
+                self.tell();
+            }
+        }
+    }
+
+    /// A loop that does not ask whether it should stop can only be stopped together with its process.
+    fn tell(&self) {
+        let text = format!(
+            "The cell does not react to the interrupt. Interrupt once more to end its process, which loses the variables; \
+             otherwise that is done {} s after the first interrupt. Loops that call check() stop at once and keep them.\n",
+            REACT.as_secs()
+        );
+        if let Ok(mut fifo) = Writer::open(&self.folder.join(FIFO)) {
+            // Only a hint.
+            let _ = fifo.send(Kind::Stderr, text.as_bytes());
         }
     }
 
@@ -128,11 +177,21 @@ impl Control {
             // SAFETY: signals a process group that our own child leads.
             unsafe { libc::kill(-group, libc::SIGTERM) };
         }
+        self.signal_shell(libc::SIGINT);
         self.signal(libc::SIGINT);
+    }
+
+    fn signal_shell(&self, signal: i32) {
+        let group = self.shell.load(SeqCst);
+        if group > 0 {
+            // SAFETY: signals a process group that our own child leads; it is reset before the child is waited for.
+            unsafe { libc::kill(-group, signal) };
+        }
     }
 
     /// Ends the process that runs cells, if the cell's own code runs.
     fn kill(&self) {
+        self.signal_shell(libc::SIGKILL);
         if self.running.load(SeqCst) {
             self.killed.store(true, SeqCst);
             self.signal(libc::SIGKILL);

@@ -75,6 +75,11 @@ impl Fates {
         }
     }
 
+    /// Number of the cell that made a variable.
+    pub fn made_in(&self, name: &str) -> Option<u64> {
+        self.made.get(name).copied()
+    }
+
     /// These variables were dropped because `cell` defines their type anew.
     pub fn redefined(&mut self, cell: u64, names: &[String]) {
         self.gone.extend(names.iter().map(|name| (name.clone(), Fate::Redefined(cell))));

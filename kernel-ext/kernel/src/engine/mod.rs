@@ -9,6 +9,7 @@ mod calls;
 mod cell;
 mod channel;
 mod child;
+mod commands;
 mod compile;
 mod complete;
 mod control;
@@ -16,9 +17,11 @@ mod death;
 mod deps;
 mod details;
 mod diagnostics;
+mod execute;
 mod fate;
 mod glossary;
 mod inbox;
+mod items;
 mod locate;
 mod memory;
 mod message;
@@ -27,6 +30,7 @@ mod outcome;
 mod output;
 mod patch;
 mod place;
+mod plan;
 mod record;
 mod render;
 mod run_dir;
@@ -35,6 +39,7 @@ mod shim;
 mod split;
 mod stdin;
 mod suggest;
+mod times;
 mod translate;
 mod types;
 mod worker;
@@ -45,23 +50,22 @@ pub use run_dir::remove_private_folder;
 use crate::api::{Answer, Asker, Completion, Engine, Interrupter, Messenger, Outcome, Output, Question, Stream};
 use crate::prepared::{PrepareError, Prepared};
 use aside::Aside;
-use cell::Cell;
 use channel::Channel;
 use control::Control;
 use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
-use fate::End;
 use lathe_events::frame::{Bundle, NONCE_ENV};
 use memory::Memory;
 use outcome::Report;
 use output::{Event, Pending};
 use record::{Kind, Writer};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use worker::{ChildPlan, Done, Ended, Job};
+use worker::{ChildPlan, Done, Job};
 
 /// What every session starts with. The `?` makes evcxr generate code that allows it; otherwise the first cell with one
 /// would be compiled twice.
@@ -101,7 +105,7 @@ pub enum EngineError {
 }
 
 /// How to start an engine.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct EngineOptions {
     /// The kernel's program; by default the one that runs. Tests name it, because they are another program.
     pub exe: Option<PathBuf>,
@@ -111,6 +115,8 @@ pub struct EngineOptions {
     pub quick: bool,
     /// More variables for the process that runs cells.
     pub env: Vec<(String, String)>,
+    /// Shown by the first cell, for example that an older prelude is used.
+    pub notice: Option<String>,
 }
 
 /// Takes over when this process is the child of evcxr or plays `cargo` or `rustup`; returns in the kernel itself.
@@ -142,8 +148,15 @@ pub struct EvcxrEngine {
     token: u64,
     /// As they were after the last cell.
     variables: Vec<(String, String)>,
+    /// Variables that evcxr believes in, but that were never made.
+    absent: BTreeSet<String>,
     memory: Memory,
     prepared: Prepared,
+    working_dir: Option<PathBuf>,
+    /// Every cell says how long it took.
+    timing: bool,
+    /// For the first cell.
+    notice: Option<String>,
     /// The user knows that the sources changed.
     told_outdated: bool,
     /// Number of the cell that runs, or ran last.
@@ -222,15 +235,24 @@ impl EvcxrEngine {
             last_code: String::new(),
             token: 0,
             variables: Vec::new(),
+            absent: BTreeSet::new(),
             memory: Memory::default(),
             prepared,
+            working_dir: options.working_dir.clone(),
+            timing: false,
+            notice: None,
             told_outdated: false,
             number: 0,
             next_number: Some(0),
             explained: None,
         };
         match engine.execute(PRELUDE, &mut |_| {}) {
-            Outcome::Ok => Ok(engine),
+            Outcome::Ok => {
+                engine.notice.clone_from(&options.notice);
+                // An older prelude was taken on purpose.
+                engine.told_outdated = options.notice.is_some();
+                Ok(engine)
+            }
             Outcome::Error(error) | Outcome::Interrupted(error) => {
                 Err(EngineError::Prelude(format!("{}\n{}", error.evalue, error.traceback.join("\n"))))
             }
@@ -240,6 +262,11 @@ impl EvcxrEngine {
     /// Names of the variables that the next cell can use, with their types.
     pub fn variables(&self) -> &[(String, String)] {
         &self.variables
+    }
+
+    /// The private folder of this engine; it holds less than 4 MB however many cells ran (without `:dep`).
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// How many compilations went to rustc directly, without cargo.
@@ -270,7 +297,7 @@ impl EvcxrEngine {
                         return Ok((done, report));
                     }
                     Ok(event) => {
-                        let place = self.memory.place(code, &self.folder, 0);
+                        let place = self.memory.place(code, &self.folder, &memory::NO_SHIFTS);
                         report.take(event, &mut self.pending, &place, out);
                     }
                     Err(_) => return Err(gone()),
@@ -306,18 +333,6 @@ impl EvcxrEngine {
             Err(text) => Outcome::Error(render::failure("UnknownCode", &text, Vec::new())),
         })
     }
-
-    /// Values of a type that this cell defines anew have the old layout: they are dropped before, by the old definition.
-    fn drop_outdated(&mut self, cell: &Cell, out: &mut dyn FnMut(Output)) {
-        let Some((redefined, lost)) = self.memory.outdated(cell, &self.variables) else { return };
-        let code: String = lost.iter().map(|name| format!("drop({name});")).collect();
-        if let Ok((done, _)) = self.run(&code, 0, out) {
-            self.variables = done.variables;
-            self.memory.fates.redefined(self.number, &lost);
-            let lost = lost.join(", ");
-            note(out, &format!("{redefined} is defined anew: dropped {lost}, made with the old definition\n"));
-        }
-    }
 }
 
 /// The kernel's own words.
@@ -327,45 +342,7 @@ fn note(out: &mut dyn FnMut(Output), text: &str) {
 
 impl Engine for EvcxrEngine {
     fn execute(&mut self, code: &str, out: &mut dyn FnMut(Output)) -> Outcome {
-        self.number = self.next_number.take().unwrap_or(self.number + 1);
-        if let Some(outcome) = self.explain(code, out) {
-            return outcome;
-        }
-        let cell = Cell::read(code);
-        code.clone_into(&mut self.last_code);
-        self.control.begin();
-        diagnostics::forget(&self.folder);
-        self.drop_outdated(&cell, out);
-        let level = cell.opt.unwrap_or(u8::from(self.memory.takes_time(&cell)));
-        let result = self.run(&cell.code, level, out);
-        let (requested, killed) = self.control.end();
-        self.aside.dismiss();
-        let (done, mut report) = match result {
-            Ok(result) => result,
-            Err(error) => return Outcome::Error(render::failure("EngineDied", &error, Vec::new())),
-        };
-        let before = std::mem::replace(&mut self.variables, done.variables);
-        if !self.told_outdated && self.prepared.is_outdated() {
-            self.told_outdated = true;
-            note(out, "The sources of the prelude (lab, data, ...) changed: restart the kernel to use them\n");
-        }
-        if let Ended::Ok(printed) = &done.result {
-            self.memory.keep(self.number, code, &cell);
-            if !printed.is_empty() {
-                let data = printed.iter().map(|(mime, text)| (mime.clone(), text.clone().into())).collect();
-                out(Output::Result { bundle: Bundle { data, ..Bundle::default() } });
-            }
-        }
-        let end = report.end(&done.result, requested);
-        self.memory.fates.learn(self.number, end, &before, &self.variables, &cell.lets);
-        let place = self.memory.place(code, &self.folder, cell.shift);
-        report.finish(&place, out);
-        if end == End::Done {
-            place.warnings().iter().for_each(|text| note(out, text));
-        }
-        let outcome = report.outcome(done.result, &place, &before, (requested, killed), out);
-        self.explained = report.whole.or(self.explained.take());
-        outcome
+        self.execute_cell(code, out)
     }
 
     fn set_cell_number(&mut self, number: u64) {

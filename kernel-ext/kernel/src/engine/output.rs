@@ -61,18 +61,18 @@ pub(super) fn read(mut fifo: File, nonce: &str, listeners: &Listeners) {
                     return;
                 }
                 Kind::Running => {
-                    control.running.store(true, SeqCst);
+                    control.mark(true);
                     // It ends with the engine.
                     let _ = stdin.send(Tell::Running);
                     return;
                 }
                 Kind::Complete => {
-                    control.running.store(false, SeqCst);
+                    control.mark(false);
                     return;
                 }
                 Kind::Died => {
                     control.process.store(0, SeqCst);
-                    control.running.store(false, SeqCst);
+                    control.mark(false);
                     inbox.forget();
                     let _ = stdin.send(Tell::Died);
                     Event::Died(message.try_into().map_or(0, i32::from_le_bytes))

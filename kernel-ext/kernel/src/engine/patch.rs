@@ -22,6 +22,11 @@ const NOTES: [(&str, &str, &str); 3] = [
 /// The nonce that tells our marks from printed text.
 const NONCE: &str = "::lathe::display::cell::nonce()";
 
+/// What evcxr does about a variable whose type has another identity now: it keeps the value where nobody finds it.
+const REDEFINED: &str = "eprintln!(\"The type of the variable {name} was redefined, so was lost.\",);";
+const DROP_REDEFINED: &str = "let old = self.variables.remove(name); \
+     eprintln!(\"{name} was dropped: its type is defined anew\"); ::std::mem::drop(old);";
+
 /// Says when the cell's code begins, prepares the prelude in this process, flushes at the end, and tells where a `?` was.
 pub(super) fn patch(source: &str) -> String {
     let mut lines: Vec<String> = source.lines().map(str::to_owned).collect();
@@ -50,7 +55,9 @@ pub(super) fn patch(source: &str) -> String {
     }
     if let Some(start) = lines.iter().position(|line| line.contains("From<T> for EvcxrUserCodeError")) {
         let report = format!(
-            "let place = ::std::panic::Location::caller(); let text = ::std::string::ToString::to_string(&error)\
+            "if ::lathe::events::interrupt::requested() \
+             {{ ::std::panic::resume_unwind(::std::boxed::Box::new(::lathe::events::interrupt::Interrupted)); }} \
+             let place = ::std::panic::Location::caller(); let text = ::std::string::ToString::to_string(&error)\
              .replace('\\\\', \"\\\\\\\\\").replace('\\n', \"\\\\n\"); \
              println!(\"{{}}{{}} {{}} {{}} {{}}\", {TRY_MARK:?}, {NONCE}, place.line(), place.column(), text);"
         );
@@ -61,6 +68,9 @@ pub(super) fn patch(source: &str) -> String {
                 *line = line.replacen("fn from(", "#[track_caller] fn from(", 1);
             }
         }
+    }
+    if let Some(line) = lines.iter_mut().find(|line| line.contains(REDEFINED)) {
+        *line = line.replace(REDEFINED, DROP_REDEFINED);
     }
     let mut patched = lines.join("\n");
     patched.push('\n');

@@ -1,6 +1,7 @@
 //! The cell that runs, and how places in the generated source are shown in it.
 
 use super::fate::Fates;
+use super::memory::Shifts;
 use super::{calls, compile, diagnostics, locate, message, render};
 use std::path::Path;
 
@@ -12,8 +13,8 @@ pub(super) struct Place<'a> {
     pub code: &'a str,
     /// The engine's folder.
     pub folder: &'a Path,
-    /// Columns before line 1 that are not the user's.
-    pub shift: usize,
+    /// What the kernel put into the cell.
+    pub shifts: &'a Shifts,
     /// Earlier cells that define something.
     pub earlier: &'a [(u64, String)],
     pub fates: &'a Fates,
@@ -61,7 +62,7 @@ impl Place<'_> {
             compile::failure(&self.sources(&saved.source), &message::Message::read_all(&saved.messages), self.fates)
         });
         told.unwrap_or_else(|| {
-            let error = render::compile_error(self.code, errors, self.shift);
+            let error = render::compile_error(self.code, errors, self.shifts);
             let whole = errors.iter().map(evcxr::CompilationError::rendered).collect::<String>();
             compile::Failure { error, details: None, whole: render::plain(&whole) }
         })

@@ -1,5 +1,6 @@
 //! Compile errors as the compiler would print them, in the cell's own line numbers and for any script.
 
+use super::memory::Shifts;
 use crate::api::CellError;
 use evcxr::CompilationError;
 
@@ -18,19 +19,17 @@ pub(super) struct Mark {
     pub primary: bool,
 }
 
-/// The error of a cell that does not compile, from evcxr's own errors; `shift` columns at the start of line 1 are not the
-/// user's.
-pub(super) fn compile_error(cell: &str, errors: &[CompilationError], shift: usize) -> CellError {
+/// The error of a cell that does not compile, from evcxr's own errors; `shifts` are not the user's columns.
+pub(super) fn compile_error(cell: &str, errors: &[CompilationError], shifts: &Shifts) -> CellError {
     let first = errors.iter().find(|error| error.level() == "error").or(errors.first());
     let ename = first.and_then(|error| error.code()).unwrap_or("CompileError").to_owned();
     let evalue = first.map_or_else(|| String::from("the cell does not compile"), |error| error.message());
     let mut error = failure(&ename, &evalue, Vec::new());
     for message in errors.iter().flat_map(|error| error.spanned_messages()) {
         let Some(span) = message.span else { continue };
-        let unshift = |line: usize, column: usize| if line == 1 { column.saturating_sub(shift).max(1) } else { column };
         let mark = Mark {
             lines: (span.start_line, span.end_line),
-            columns: (unshift(span.start_line, span.start_column), unshift(span.end_line, span.end_column)),
+            columns: (shifts.column(span.start_line, span.start_column), shifts.column(span.end_line, span.end_column)),
             label: message.label.clone(),
             primary: message.is_primary,
         };

@@ -61,8 +61,10 @@ pub(super) fn with_engine_folder<T>(
             .collect(),
     };
     let json = serde_json::to_vec(&config).map_err(|error| EngineError::Start(error.to_string()))?;
-    let file = run.path.join("shim.json");
-    std::fs::write(&file, json).map_err(at(&file))?;
+    // Each engine has its own prepared folder; what is asked outside of its folder is the same for all.
+    for file in [folder.join(shim::CONFIG), run.path.join(shim::CONFIG)] {
+        std::fs::write(&file, &json).map_err(at(&file))?;
+    }
 
     let mut path = run.path.join("bin").into_os_string();
     if let Some(old) = saved.iter().find(|(name, _)| name == "PATH").and_then(|(_, value)| value.as_ref()) {

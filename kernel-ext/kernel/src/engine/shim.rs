@@ -3,6 +3,7 @@
 //! A cell is compiled by one run of rustc against the prepared folder: no cargo, no fingerprints, no lock file. Questions
 //! about the package are answered from what `prepare` stored. Whatever is not recognised goes to the real cargo.
 
+use super::plan::Plan;
 use super::record::{Kind, Writer};
 use super::{calls, deps, diagnostics, original_env, patch};
 use crate::prepared::Prepared;
@@ -25,6 +26,8 @@ pub(super) const OPT_LEVEL: &str = "opt-level";
 pub(super) const FAST_COUNT: &str = "fast-path.count";
 /// In an engine's folder: the FIFO to the kernel.
 pub(super) const FIFO: &str = "output.fifo";
+/// In the folder of a kernel process and of each engine: [`Config`].
+pub(super) const CONFIG: &str = "shim.json";
 /// Where evcxr wants to read the path of the library.
 const SO_PATH_ENV: &str = "EVCXR_EXECUTION_SO_PATH";
 
@@ -51,7 +54,7 @@ pub(super) fn tool_name() -> Option<&'static str> {
 /// Answers as `rustup`.
 pub(super) fn rustup() -> ! {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let shim = Shim::open();
+    let shim = Shim::open(Path::new(""));
     match args.as_slice() {
         [which, tool] if which == "which" && tool == "cargo" => println!("{}", shim.run.join("bin/cargo").display()),
         [which, tool] if which == "which" && tool == "rustc" => println!("{}", shim.prepared.info().rustc.display()),
@@ -64,11 +67,11 @@ pub(super) fn rustup() -> ! {
 pub(super) fn cargo() -> ! {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     let text: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
-    let shim = Shim::open();
     let manifest =
         text.iter().position(|arg| *arg == "--manifest-path").and_then(|i| text.get(i + 1)).map(PathBuf::from);
     let here = std::env::current_dir().unwrap_or_default();
     let folder = manifest.as_deref().and_then(Path::parent).unwrap_or(&here).to_owned();
+    let shim = Shim::open(&folder);
     let in_cell = folder.starts_with(&shim.run);
     // `-Z x` and options before the command do not matter here.
     let command = text.iter().find(|arg| !arg.starts_with('-') && **arg != "unstable-options").copied();
@@ -108,11 +111,14 @@ fn fail(message: &str) -> ! {
 }
 
 impl Shim {
-    fn open() -> Self {
+    /// For a question about `folder`, which may be that of an engine.
+    fn open(folder: &Path) -> Self {
         let run = PathBuf::from(std::env::var_os(RUN_ENV).unwrap_or_default());
+        let own = folder.join(CONFIG);
+        let place = if folder.starts_with(&run) && own.exists() { own } else { run.join(CONFIG) };
         let read = |path: PathBuf| fs::read(&path).map_err(|error| format!("{}: {error}", path.display()));
         let config: Result<Config, String> =
-            read(run.join("shim.json")).and_then(|bytes| serde_json::from_slice(&bytes).map_err(|e| e.to_string()));
+            read(place).and_then(|bytes| serde_json::from_slice(&bytes).map_err(|e| e.to_string()));
         let config = config.unwrap_or_else(|error| fail(&error));
         let Some(prepared) = Prepared::open(&config.prepared) else {
             fail(&format!("{} is gone; restart the kernel", config.prepared.display()))
@@ -141,6 +147,7 @@ impl Shim {
 
         let source = fs::read_to_string(folder.join("src/lib.rs")).unwrap_or_else(|error| fail(&error.to_string()));
         let out = folder.join("out");
+        let plan = Plan::read(folder);
         let written = fs::create_dir_all(folder.join("cell")).and_then(|()| fs::create_dir_all(&out));
         if let Err(error) = written {
             fail(&format!("{}: {error}", folder.display()));
@@ -178,10 +185,21 @@ impl Shim {
             }
             rustc.output().unwrap_or_else(|error| fail(&format!("cannot run rustc: {error}")))
         };
-        let patched = patch::patch(&source);
-        // A type that cannot be shown gives the clearer message in evcxr's own form.
-        let shown = patch::show_value(&patched).map(|source| compile(&source)).filter(|output| output.status.success());
-        let output = shown.unwrap_or_else(|| compile(&patched));
+        let patched = plan.without_dropped(&patch::patch(&source));
+        let shown = patch::show_value(&patched);
+        let best = shown.as_deref().unwrap_or(&patched);
+        let rescued = if check { None } else { plan.with_rescue(best, folder) };
+        // The first that compiles. What the compiler says is about the last: no closures of ours, and of a type that cannot be
+        // shown evcxr's own form gives the clearer message.
+        let mut output = None;
+        for source in [rescued.as_deref(), shown.as_deref()].into_iter().flatten() {
+            output = Some(compile(source)).filter(|output| output.status.success());
+            if output.is_some() {
+                break;
+            }
+        }
+        let output = output.unwrap_or_else(|| compile(&patched));
+        stop_if_interrupted();
         let messages = diagnostics::rewrite(&String::from_utf8_lossy(&output.stderr));
         diagnostics::save(folder, !output.status.success(), &messages);
         eprint!("{messages}");
@@ -208,7 +226,7 @@ impl Shim {
                 let _ = kernel.send(Kind::Stderr, text.as_bytes());
             }
         };
-        match deps::build(folder, &section, cargo, &mut say) {
+        match deps::build(folder, &section, &self.prepared.info().sysroot, cargo, &mut say) {
             Ok(args) => {
                 stop_if_interrupted();
                 args
@@ -249,7 +267,14 @@ impl Shim {
             };
             println!(
                 "{}",
-                deps::merge_metadata(&answer, folder, &section, &self.prepared.info().target, real).unwrap_or(answer)
+                deps::merge_metadata(
+                    &answer,
+                    &section,
+                    &self.prepared.info().target,
+                    &self.prepared.info().sysroot,
+                    real
+                )
+                .unwrap_or(answer)
             );
         }
         std::process::exit(0)
@@ -290,9 +315,16 @@ fn stop_if_interrupted(folder: &Path) {
 
 /// An interrupt then reaches cargo and every rustc at once. When the kernel is killed the compiler goes too.
 fn own_group() {
-    // SAFETY: both calls only change this process.
+    extern "C" fn end_group(_: libc::c_int) {
+        // cargo would leave its compilers behind.
+        // SAFETY: `kill` is async-signal-safe; the group is this process and what it started.
+        unsafe { libc::kill(0, libc::SIGKILL) };
+    }
+    // SAFETY: all calls only change this process; the handler is installed when it leads a group of its own.
     unsafe {
-        libc::setpgid(0, 0);
+        if libc::setpgid(0, 0) == 0 {
+            libc::signal(libc::SIGTERM, end_group as *const () as libc::sighandler_t);
+        }
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
     }
 }

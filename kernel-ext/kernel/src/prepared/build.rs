@@ -128,12 +128,24 @@ fn cargo_build(root: &Path, plan: &Plan) -> Result<Built, PrepareError> {
     }
     let status = child.wait().map_err(fail)?;
     if !status.success() {
-        return Err(PrepareError::Build { what: "compiling the prelude", status });
+        return Err(PrepareError::Build { what: "compiling the prelude", status, messages: first_errors(root, plan) });
     }
     if built.prelude.as_os_str().is_empty() {
         return Err(PrepareError::Answer { what: "cargo build", reason: String::from("no library lathe-prelude") });
     }
     Ok(built)
+}
+
+/// The first errors, each in one line; only what failed is compiled again.
+fn first_errors(root: &Path, plan: &Plan) -> String {
+    let output = crate::engine::original_env::command(&plan.cargo)
+        .args(["build", "-q", "-p", "lathe-prelude", "--message-format=short"])
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stderr).into_owned()).unwrap_or_default();
+    let errors = text.lines().filter(|line| line.contains("error") && !line.contains("could not compile"));
+    errors.take(5).collect::<Vec<_>>().join("\n")
 }
 
 impl Built {
@@ -190,7 +202,11 @@ fn link_dylib(root: &Path, plan: &Plan, built: &Built, staging: &Path) -> Result
     let status = command.arg("-o").arg(staging.join(dylib_name())).arg(source).status().map_err(|error| {
         PrepareError::Toolchain { program: plan.rustc.display().to_string(), reason: error.to_string() }
     })?;
-    if status.success() { Ok(()) } else { Err(PrepareError::Build { what: "linking the library for cells", status }) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(PrepareError::Build { what: "linking the library for cells", status, messages: String::new() })
+    }
 }
 
 /// Hard links what cargo never writes again (dependencies), copies our own crates.

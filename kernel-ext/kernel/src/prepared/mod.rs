@@ -4,6 +4,7 @@
 //! kernel that runs keeps its own while sources are edited or `git pull` changes them.
 
 mod build;
+mod fallback;
 mod fingerprint;
 mod garbage;
 mod metadata;
@@ -17,6 +18,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use fallback::find_or_build_or_older;
 pub use garbage::collect_garbage;
 pub use root::{cache_root, workspace_root};
 
@@ -48,12 +50,14 @@ pub enum PrepareError {
         reason: String,
     },
     /// A compiler run failed; its messages went to stderr.
-    #[error("{what} failed ({status}); the compiler's messages are above")]
+    #[error("{what} failed ({status}){}", first_lines(.messages))]
     Build {
         /// What was compiled.
         what: &'static str,
         /// Its exit status.
         status: std::process::ExitStatus,
+        /// The compiler's first errors, one in a line; empty when they are not known.
+        messages: String,
     },
     /// A file or folder could not be read or written.
     #[error("{path}: {source}{}", disk_full_hint(.source))]
@@ -71,6 +75,10 @@ pub enum PrepareError {
         /// What was wrong.
         reason: String,
     },
+}
+
+fn first_lines(messages: &str) -> String {
+    if messages.is_empty() { String::from("; the compiler's messages are above") } else { format!(":\n{messages}") }
 }
 
 fn disk_full_hint(error: &io::Error) -> &'static str {
