@@ -35,7 +35,7 @@ fn own_floats() -> f64 {
     let clock = std::time::Instant::now();
     let mut rod = vec![0.0f64; 2000];
     rod[1000] = 1000.0;
-    for _ in 0..40_000 {
+    for _ in 0..200_000 {
         let mut next = rod.clone();
         for i in 1..rod.len() - 1 {
             next[i] = rod[i] + 0.25 * (rod[i - 1] - 2.0 * rod[i] + rod[i + 1]);

@@ -13,6 +13,8 @@ use lathe_events::interrupt;
 
 use crate::out::{self, Place};
 
+pub mod store;
+
 /// The environment variable with two inherited file descriptors, `"r,w"`: a byte read from `r` asks for a flush of std's
 /// stdout, which is answered by a byte on `w`.
 pub const FLUSH_FDS_ENV: &str = "LATHE_FLUSH_FDS";
@@ -50,6 +52,22 @@ pub fn nonce() -> &'static str {
 /// Forgets an interrupt that came while nothing ran; the kernel calls it before each cell.
 pub fn begin() {
     interrupt::clear();
+}
+
+/// What every cell does first: [`init`], [`begin`], and `mark` on a line of stdout tells the kernel that its own code runs.
+///
+/// One call, so that each cell has less to compile.
+pub fn enter(mark: &str) {
+    init();
+    begin();
+    println!("{mark}{}", nonce());
+}
+
+/// What every cell does last: `mark` tells the kernel, and everything printed leaves this process.
+pub fn leave(mark: &str) {
+    println!("{mark}{}", nonce());
+    // A closed stdout is the kernel's end, and soon this process's.
+    let _ = std::io::stdout().flush();
 }
 
 /// Stops the cell here when the user has pressed "interrupt"; variables keep their values. For loops of your own:

@@ -16,6 +16,8 @@ pub(super) struct Cell {
     pub time: bool,
     /// It loops or trains, so its own code may take time.
     pub loops: bool,
+    /// What runs, without the items that are only defined.
+    pub runs: String,
     /// Functions and methods that it defines: name, loops or trains, identifiers used.
     pub functions: Vec<Function>,
     /// It defines something that later cells are compiled with: a function, a type, an impl, a macro, an import.
@@ -59,7 +61,9 @@ impl Cell {
         let mut cell = Self { code: code.to_owned(), opt: asked_opt(code), time: asks_time(code), ..Self::default() };
         let Some(statements) = statements(code) else { return cell };
         let source = without_commands(code);
-        cell.loops = source.parse().is_ok_and(has_loop);
+        let running = statements.iter().filter(|statement| !matches!(statement, syn::Stmt::Item(_)));
+        cell.runs = running.map(|statement| text(&source, statement.span().byte_range()) + "\n").collect();
+        cell.loops = cell.runs.parse().is_ok_and(|tokens| has_loop(tokens, FEW));
         cell.functions = statements.iter().flat_map(|statement| functions(&source, statement)).collect();
         cell.definitions = statements.iter().flat_map(|statement| items::definitions(&source, statement)).collect();
         cell.statics = items::changing_statics(&source, &statements);
@@ -140,7 +144,7 @@ const CONSUMERS: [&str; 5] = ["fold", "for_each", "fit", "train", "sweep"];
 fn functions(source: &str, statement: &syn::Stmt) -> Vec<Function> {
     let function = |name: &syn::Ident, block: &syn::Block| {
         let text = text(source, block.span().byte_range());
-        Function { name: name.to_string(), loops: text.parse().is_ok_and(has_loop), text }
+        Function { name: name.to_string(), loops: text.parse().is_ok_and(|tokens| has_loop(tokens, FEW)), text }
     };
     match statement {
         syn::Stmt::Item(syn::Item::Fn(item)) => vec![function(&item.sig.ident, &item.block)],
@@ -156,9 +160,14 @@ fn functions(source: &str, statement: &syn::Stmt) -> Vec<Function> {
     }
 }
 
-/// Is there a loop, or a call that runs one?
-fn has_loop(tokens: TokenStream) -> bool {
+/// So many rounds of a loop, written as numbers, are not worth a slower compilation.
+const FEW: u64 = 100;
+
+/// Is there a loop of more than `few` rounds, or a call that runs one?
+fn has_loop(tokens: TokenStream, few: u64) -> bool {
     let mut tokens = tokens.into_iter().peekable();
+    // Rounds of the `for` whose body comes next.
+    let mut rounds = None;
     // The `for` of `impl Trait for Type` is no loop.
     let (mut in_impl, mut after_dot) = (false, false);
     while let Some(token) = tokens.next() {
@@ -166,14 +175,23 @@ fn has_loop(tokens: TokenStream) -> bool {
         match token {
             TokenTree::Group(group) => {
                 in_impl &= group.delimiter() != Delimiter::Brace;
-                if has_loop(group.stream()) {
+                let few = rounds.take().map_or(few, |rounds| few / rounds);
+                if has_loop(group.stream(), few) {
                     return true;
                 }
             }
             TokenTree::Ident(name) => {
                 let bound = matches!(tokens.peek(), Some(TokenTree::Punct(p)) if p.as_char() == '<');
                 in_impl |= name == "impl";
-                let is_loop = name == "while" || name == "loop" || (name == "for" && !in_impl && !bound);
+                let mut is_loop = name == "while" || name == "loop";
+                if name == "for" && !in_impl && !bound {
+                    let (found, body) = literal_rounds(tokens.clone());
+                    is_loop = found.is_none_or(|found| found > few);
+                    if let (Some(found), Some(body)) = (found, body) {
+                        rounds = Some(found.max(1));
+                        tokens.nth(body - 1);
+                    }
+                }
                 if is_loop || (after_dot && CONSUMERS.iter().any(|consumer| name == consumer)) {
                     return true;
                 }
@@ -184,6 +202,29 @@ fn has_loop(tokens: TokenStream) -> bool {
         after_dot = dot;
     }
     false
+}
+
+/// How often `for pattern in 0..20 {` goes round, and how many tokens stand before its body; what follows `for` is given.
+fn literal_rounds(tokens: impl Iterator<Item = TokenTree>) -> (Option<u64>, Option<usize>) {
+    let head: Vec<TokenTree> = tokens
+        .take_while(|token| !matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace))
+        .take(100)
+        .collect();
+    let Some(begin) = head.iter().position(|token| matches!(token, TokenTree::Ident(name) if name == "in")) else {
+        return (None, None);
+    };
+    let range: String = head[begin + 1..].iter().map(ToString::to_string).collect();
+    let number = |text: &str| {
+        let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '_')).unwrap_or(text.len());
+        let (digits, kind) = text.split_at(digits);
+        let plain = kind.is_empty() || kind.starts_with(['i', 'u']);
+        plain.then(|| digits.replace('_', "").parse::<u64>().ok()).flatten()
+    };
+    let rounds = range.split_once("..").and_then(|(from, to)| {
+        let (to, more) = to.strip_prefix('=').map_or((to, 0), |to| (to, 1));
+        Some((number(to)? + more).saturating_sub(number(from)?))
+    });
+    (rounds, Some(head.len()))
 }
 
 /// The text of a piece of syntax, without the spaces that do not matter.
@@ -213,7 +254,8 @@ mod tests {
 
     #[test]
     fn loops_are_seen() {
-        assert!(Cell::read("fn f() { if true { for i in 0..3 { drop(i) } } }").loops);
+        assert!(Cell::read("if true { for i in 0..300 { drop(i) } }").loops);
+        assert!(Cell::read("for x in data.iter() { drop(x) }").loops && Cell::read("for i in 0..n { drop(i) }").loops);
         assert!(Cell::read("(0..9).for_each(drop); let history = model.fit(&x, &mut live(\"loss\"))?;").loops);
         let cell =
             Cell::read("struct A; impl A { fn slow(&self) { loop {} } fn fast(&self) {} } fn calls() { A.slow() }");
@@ -238,6 +280,17 @@ mod tests {
         assert!(code[cell.impls[0].at..].starts_with("/// Doc.\nimpl P"));
         assert!(code[cell.impls[1].at..].starts_with("impl Q"));
         assert_eq!((cell.impls[0].home.as_deref(), cell.impls[1].home.as_deref()), (None, Some("Q")));
+    }
+
+    #[test]
+    fn a_loop_of_few_rounds_is_not_worth_optimising() {
+        let loops = |code: &str| Cell::read(code).loops;
+        assert!(!loops("for _ in 0..20 { step(); }") && !loops("for i in 1..=100_u32 { step(i); }"));
+        assert!(loops("for _ in 0..101 { step(); }") && loops("for _ in 0..20 { for _ in 0..20 { step(); } }"));
+        assert!(!loops("for _ in 0..5 { for _ in 0..20 { step(); } }"));
+        assert!(loops("for _ in 0..5 { while more() {} }") && loops("for _ in 0..5 { model.fit(&x)?; }"));
+        assert!(loops("for _ in 0..5 {} for x in xs {}"));
+        assert!(!loops("fn f() { loop {} }"), "only defined");
     }
 
     #[test]

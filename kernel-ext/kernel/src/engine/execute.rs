@@ -4,7 +4,7 @@ use super::cell::Cell;
 use super::commands::{self, Todo};
 use super::fate::End;
 use super::plan::{Plan, RESCUED};
-use super::worker::{Done, Ended};
+use super::worker::{Done, Ended, Opt};
 use super::{EvcxrEngine, diagnostics, note, render};
 use crate::api::{Outcome, Output};
 use lathe_events::frame::Bundle;
@@ -46,9 +46,11 @@ impl EvcxrEngine {
             named.code.push_str("\n();");
         }
         plan.write(&self.folder);
-        let level = cell.opt.unwrap_or(u8::from(self.memory.takes_time(&cell)));
+        // Who asks for optimisation gets what `cargo run --release` gives: no checks of overflow either.
+        let release = cell.opt.is_some_and(|level| level >= 2);
+        let opt = Opt { level: cell.opt.unwrap_or_else(|| self.memory.level(&cell)), release };
         let began = Instant::now();
-        let result = self.run(&named.code, level, out);
+        let result = self.run(&named.code, opt, out);
         let took = began.elapsed();
         let (requested, killed) = self.control.end();
         self.aside.dismiss();
@@ -117,7 +119,7 @@ impl EvcxrEngine {
                 printed.push_str(&text);
             }
         };
-        let (done, _) = self.run(code, 0, &mut take)?;
+        let (done, _) = self.run(code, Opt::default(), &mut take)?;
         self.aside.dismiss();
         self.remove_loaded();
         self.settle(&plan, &done);

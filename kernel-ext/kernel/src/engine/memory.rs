@@ -12,6 +12,9 @@ use std::path::Path;
 
 /// Functions of the prelude that look at the interrupt flag.
 const STOPPABLE: [&str; 8] = ["check", "progress", "live", "fit", "train", "sweep", "cross_validate", "run"];
+/// Names that stand in code that trains.
+const TRAINING: [&str; 9] =
+    ["fit", "train", "sweep", "backward", "forward", "forward_mut", "traced", "Tensor", "build_module"];
 
 /// Definitions and losses of this session.
 #[derive(Debug, Default)]
@@ -24,8 +27,8 @@ pub(super) struct Memory {
     pub fates: Fates,
     /// Numbers and texts of the cells that define functions, types and the like.
     cells: Vec<(u64, String)>,
-    /// Functions that loop, or call one that does.
-    looping: BTreeSet<String>,
+    /// Functions that loop, or call one that does, with their texts.
+    looping: BTreeMap<String, String>,
     /// Functions that look at the interrupt flag, or call one that does.
     stoppable: BTreeSet<String>,
 }
@@ -70,14 +73,31 @@ impl Shifts {
 }
 
 impl Memory {
-    /// Should the cell be optimised, because its own code may run long?
-    pub fn takes_time(&self, cell: &Cell) -> bool {
-        cell.loops || calls(&cell.code, &self.looping)
+    /// How much is the cell optimised, when it does not say so itself?
+    ///
+    /// Not at all, unless its own code may run long. Loops over plain values get what a program gets. Code that trains is
+    /// mostly made of a library's types, which are slow to compile and whose arithmetic is compiled already.
+    pub fn level(&self, cell: &Cell) -> u8 {
+        let own = cell
+            .functions
+            .iter()
+            .filter(|f| (f.loops || calls(&f.text, self.looping.keys())) && mentions(&cell.runs, &f.name));
+        let known = self.looping.iter().filter(|(name, _)| mentions(&cell.runs, name)).map(|(_, text)| text.as_str());
+        let mut running: Vec<&str> = own.map(|f| f.text.as_str()).chain(known).collect();
+        if cell.loops {
+            running.push(&cell.runs);
+        }
+        let trains = |text: &&str| TRAINING.iter().any(|name| mentions(text, name));
+        match running {
+            texts if texts.is_empty() => 0,
+            texts if texts.iter().any(trains) => 1,
+            _ => 2,
+        }
     }
 
     /// Does this text look at the interrupt flag while it runs?
     fn stops(&self, text: &str) -> bool {
-        STOPPABLE.iter().any(|name| mentions(text, name)) || calls(text, &self.stoppable)
+        STOPPABLE.iter().any(|name| mentions(text, name)) || calls(text, self.stoppable.iter())
     }
 
     /// Where messages about a cell point to.
@@ -98,18 +118,17 @@ impl Memory {
             self.cells.retain(|(_, text)| text != code);
             self.cells.push((number, code.to_owned()));
         }
-        let update = |set: &mut BTreeSet<String>, name: &String, holds: bool| {
-            if holds {
-                set.insert(name.clone())
-            } else {
-                set.remove(name)
-            };
-        };
         for function in &cell.functions {
-            let loops = function.loops || calls(&function.text, &self.looping);
-            update(&mut self.looping, &function.name, loops);
-            let stops = self.stops(&function.text);
-            update(&mut self.stoppable, &function.name, stops);
+            if function.loops || calls(&function.text, self.looping.keys()) {
+                self.looping.insert(function.name.clone(), function.text.clone());
+            } else {
+                self.looping.remove(&function.name);
+            }
+            if self.stops(&function.text) {
+                self.stoppable.insert(function.name.clone());
+            } else {
+                self.stoppable.remove(&function.name);
+            }
         }
         let definitions = cell.definitions.iter().map(|each| (each.key.clone(), each.clone()));
         self.definitions.extend(definitions);
@@ -227,8 +246,8 @@ impl Memory {
     }
 }
 
-fn calls(text: &str, functions: &BTreeSet<String>) -> bool {
-    functions.iter().any(|name| mentions(text, name))
+fn calls<'a>(text: &str, mut functions: impl Iterator<Item = &'a String>) -> bool {
+    functions.any(|name| mentions(text, name))
 }
 
 fn dummy(key: u64) -> String {

@@ -41,6 +41,7 @@ mod stdin;
 mod suggest;
 mod times;
 mod translate;
+mod trim;
 mod types;
 mod worker;
 
@@ -65,7 +66,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use worker::{ChildPlan, Done, Job};
+use worker::{ChildPlan, Done, Job, Opt};
 
 /// What every session starts with. The `?` makes evcxr generate code that allows it; otherwise the first cell with one
 /// would be compiled twice.
@@ -275,7 +276,7 @@ impl EvcxrEngine {
     }
 
     /// Compiles and runs code; what it shows goes to `out`, what happened to the report.
-    fn run(&mut self, code: &str, opt: u8, out: &mut dyn FnMut(Output)) -> Result<(Done, Report), String> {
+    fn run(&mut self, code: &str, opt: Opt, out: &mut dyn FnMut(Output)) -> Result<(Done, Report), String> {
         // What it knows is about to be old.
         self.aside.end();
         self.token += 1;

@@ -22,17 +22,14 @@ const NOTES: [(&str, &str, &str); 3] = [
 /// The nonce that tells our marks from printed text.
 const NONCE: &str = "::lathe::display::cell::nonce()";
 
-/// What evcxr does about a variable whose type has another identity now: it keeps the value where nobody finds it.
-const REDEFINED: &str = "eprintln!(\"The type of the variable {name} was redefined, so was lost.\",);";
-const DROP_REDEFINED: &str = "let old = self.variables.remove(name); \
-     eprintln!(\"{name} was dropped: its type is defined anew\"); ::std::mem::drop(old);";
+/// evcxr's copy of its store of variables, in every cell, and the last function in it.
+const STORE: [&str; 2] = ["mod evcxr_internal_runtime {", "pub fn create_variable_store() "];
 
 /// Says when the cell's code begins, prepares the prelude in this process, flushes at the end, and tells where a `?` was.
 pub(super) fn patch(source: &str) -> String {
     let mut lines: Vec<String> = source.lines().map(str::to_owned).collect();
     if let Some(line) = lines.iter_mut().rev().find(|line| STARTS.contains(&line.as_str())) {
-        line.push_str(" ::lathe::display::cell::init(); ::lathe::display::cell::begin(); ");
-        line.push_str(&format!("println!(\"{{}}{{}}\", {RUN_MARK:?}, {NONCE});"));
+        line.push_str(&format!(" ::lathe::display::cell::enter({RUN_MARK:?});"));
     }
     if source.contains("run_user_code_0(")
         && let Some(line) = lines.first_mut()
@@ -41,9 +38,7 @@ pub(super) fn patch(source: &str) -> String {
         line.push_str(" use ::lathe::prelude::*;");
     }
     if let Some(line) = lines.iter_mut().rev().find(|line| *line == END) {
-        *line = format!(
-            "{{ use ::std::io::Write as _; println!(\"{{}}{{}}\", {END_MARK:?}, {NONCE}); let _ = ::std::io::stdout().flush(); }} {END}"
-        );
+        *line = format!("::lathe::display::cell::leave({END_MARK:?}); {END}");
     }
     for (note, more, what) in NOTES {
         // The last is evcxr's: the cell's own text comes before it, except for the line of a module that evcxr adds.
@@ -69,9 +64,7 @@ pub(super) fn patch(source: &str) -> String {
             }
         }
     }
-    if let Some(line) = lines.iter_mut().find(|line| line.contains(REDEFINED)) {
-        *line = line.replace(REDEFINED, DROP_REDEFINED);
-    }
+    use_prepared_store(&mut lines);
     let mut patched = lines.join("\n");
     patched.push('\n');
     patched
@@ -87,6 +80,19 @@ pub(super) fn show_value(source: &str) -> Option<String> {
     lines[open] = "(";
     lines[close] = ").evcxr_display();";
     Some(lines.join("\n") + "\n")
+}
+
+/// The store is compiled once, in the prelude; the copy in the cell becomes empty lines.
+fn use_prepared_store(lines: &mut [String]) {
+    let Some(start) = lines.iter().position(|line| line == STORE[0]) else { return };
+    let Some(last) = lines.iter().skip(start).position(|line| line.starts_with(STORE[1])) else { return };
+    // The function and the module end by a bracket in the first column.
+    let mut ends = lines.iter().enumerate().skip(start + last).filter(|(_, line)| *line == "}").map(|(at, _)| at);
+    let (Some(_), Some(end)) = (ends.next(), ends.next()) else { return };
+    for line in &mut lines[start..=end] {
+        line.clear();
+    }
+    lines[start].push_str("use ::lathe::display::cell::store as evcxr_internal_runtime;");
 }
 
 /// Reads `line column text` back.
@@ -120,9 +126,21 @@ mod tests {
         let patched = patch(source);
         assert_eq!(patched.lines().count(), source.lines().count());
         let at = |n: usize| patched.lines().nth(n - 1).unwrap().to_owned();
-        assert!(at(3).contains("cell::begin()") && at(3).contains("LATHE-RUN"));
+        assert!(at(3).contains("cell::enter(") && at(3).contains("LATHE-RUN"));
         assert_eq!(at(5), "1");
-        assert!(at(8).contains("flush()") && at(8).ends_with(END));
+        assert!(at(8).contains("leave(") && at(8).contains("LATHE-END") && at(8).ends_with(END));
+    }
+
+    #[test]
+    fn the_store_of_the_prelude_is_used() {
+        let source = "mod evcxr_internal_runtime {\npub struct VariableStore {\n}\nimpl VariableStore {\n}\n\
+                      pub fn create_variable_store() -> *mut VariableStore {\nnew()\n}\n}\nfn after() {\n}\n";
+        let patched = patch(source);
+        assert_eq!(patched.lines().count(), source.lines().count());
+        assert!(patched.starts_with("use ::lathe::display::cell::store as evcxr_internal_runtime;\n\n"), "{patched}");
+        assert!(patched.ends_with("\n\nfn after() {\n}\n"), "{patched}");
+        let other = "mod evcxr_internal_runtime {\npub fn something_else() {}\n}\n";
+        assert_eq!(patch(other), other);
     }
 
     #[test]

@@ -23,8 +23,31 @@ const FOREVER: Duration = Duration::from_secs(3600);
 
 /// What the worker is asked.
 pub(super) enum Job {
-    Execute { code: String, token: u64, opt: u8, done: Sender<Done> },
+    Execute { code: String, token: u64, opt: Opt, done: Sender<Done> },
     Ask { question: Question, done: Sender<Answer> },
+}
+
+/// How a cell is compiled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Opt {
+    /// 0 to 3, as `-C opt-level`.
+    pub level: u8,
+    /// Without debug assertions and checks of overflow.
+    pub release: bool,
+}
+
+impl Opt {
+    /// As the compiler's shim reads it.
+    fn to_text(self) -> String {
+        format!("{}{}", self.level, if self.release { " release" } else { "" })
+    }
+
+    /// Unreadable text is the default.
+    pub fn from_text(text: &str) -> Self {
+        let mut words = text.split_whitespace();
+        let level = words.next().and_then(|level| level.parse().ok()).unwrap_or(0);
+        Self { level, release: words.next() == Some("release") }
+    }
 }
 
 /// How a cell ended, as evcxr saw it.
@@ -88,7 +111,7 @@ fn serve(context: &mut CommandContext, folder: &Path, jobs: &Receiver<Job>) {
         match job {
             Job::Execute { code, token, opt, done } => {
                 // When it cannot be written the cell runs with the last level.
-                let _ = std::fs::write(folder.join(shim::OPT_LEVEL), opt.to_string());
+                let _ = std::fs::write(folder.join(shim::OPT_LEVEL), opt.to_text());
                 let result = execute(context, &code);
                 let variables = context.variables_and_types().map(|(n, t)| (n.to_owned(), t.to_owned())).collect();
                 if let Some(sync) = &mut sync {

@@ -44,6 +44,7 @@ pub(super) fn build(
             "preparing the prelude: the standard library's own crates are not reachable; some types will need annotations",
         );
     }
+    let linker = direct_linker(plan, staging.path());
     let info = Info {
         hash: plan.hash.clone(),
         sources: plan.sources.clone(),
@@ -54,6 +55,7 @@ pub(super) fn build(
         target: plan.target.clone(),
         workspace: root.to_owned(),
         flags: FLAGS.iter().map(ToString::to_string).collect(),
+        linker,
     };
     let json = serde_json::to_string_pretty(&info)
         .map_err(|error| PrepareError::Answer { what: "prepared.json", reason: error.to_string() })?;
@@ -207,6 +209,48 @@ fn link_dylib(root: &Path, plan: &Plan, built: &Built, staging: &Path) -> Result
     } else {
         Err(PrepareError::Build { what: "linking the library for cells", status, messages: String::new() })
     }
+}
+
+/// Rust's own linker without the C compiler and its two helpers in front, which take longer than the linking of a cell.
+///
+/// Only where it links: the C compiler's answers say where the system's libraries lie.
+fn direct_linker(plan: &Plan, staging: &Path) -> Vec<String> {
+    let program = plan.sysroot.join("lib/rustlib").join(&plan.target).join("bin/rust-lld");
+    if !plan.target.contains("linux-gnu") || !program.exists() {
+        return Vec::new();
+    }
+    let mut flags = vec![String::from("-C"), format!("linker={}", program.display())];
+    flags.extend(["-C", "linker-flavor=ld.lld"].map(String::from));
+    for library in ["libc.so", "libgcc_s.so", "libgcc.a"] {
+        let answer = Command::new("cc").arg(format!("-print-file-name={library}")).stdin(Stdio::null()).output();
+        let answer = answer.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+        // A name without a folder means that it does not know.
+        if let Some(folder) = Path::new(&answer).canonicalize().ok().as_deref().and_then(Path::parent) {
+            let flag = format!("native={}", folder.display());
+            if !flags.contains(&flag) {
+                flags.extend([String::from("-L"), flag]);
+            }
+        }
+    }
+    let (source, library) = (staging.join("trial.rs"), staging.join("trial.so"));
+    let trial = "#[unsafe(no_mangle)] pub extern \"C\" fn trial(x: f64) { println!(\"{}\", x.sin()); }";
+    let linked = std::fs::write(&source, trial).is_ok()
+        && Command::new(&plan.rustc)
+            .args(FLAGS)
+            .args(["--crate-name", "trial", "--crate-type", "cdylib"])
+            .args(&flags)
+            .arg("-o")
+            .args([&library, &source])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+        && library.exists();
+    for file in [source, library] {
+        // The folder is to hold only what cells need; what is left does no harm.
+        let _ = std::fs::remove_file(file);
+    }
+    if linked { flags } else { Vec::new() }
 }
 
 /// Hard links what cargo never writes again (dependencies), copies our own crates.

@@ -64,6 +64,7 @@ mod tests {
                 target: String::new(),
                 workspace: PathBuf::new(),
                 flags: Vec::new(),
+                linker: Vec::new(),
             };
             std::fs::write(dir.join(INFO), serde_json::to_vec(&info).unwrap()).unwrap();
             let file = File::options().write(true).open(dir.join(INFO)).unwrap();

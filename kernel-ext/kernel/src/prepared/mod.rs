@@ -116,6 +116,9 @@ pub struct Info {
     pub workspace: PathBuf,
     /// Flags that any crate linking the prelude needs.
     pub flags: Vec<String>,
+    /// Flags that make rustc call the linker itself and not through the C compiler; empty where that does not work.
+    #[serde(default)]
+    pub linker: Vec<String>,
 }
 
 /// A prepared folder in use; while this value lives it is not collected.

@@ -59,7 +59,10 @@ const OTHERS: [(&str, &str); 4] = [
 
 /// evcxr's commands that have no use here, and what to do instead.
 pub(super) const REFUSED: &[(&str, &str)] = &[
-    (":opt", "write `//! opt = 2` in the first line of a cell that computes much; loops get level 1 anyway"),
+    (
+        ":opt",
+        "write `//! opt = 2` in the first line of a cell that computes much; long loops of your own get it anyway",
+    ),
     (":cache", "the prelude is compiled once and kept, and so are the crates of `:dep`"),
     (":sccache", "the prelude is compiled once and kept, and so are the crates of `:dep`"),
     (

@@ -42,10 +42,14 @@ fn constants_traits_and_imports_change_types() {
 fn callers_of_a_loop_take_time() {
     let mut memory = Memory::default();
     ran(&mut memory, "fn slow() { loop {} } fn outer() { slow() } fn quick() {}");
-    assert!(memory.takes_time(&Cell::read("outer()")));
-    assert!(!memory.takes_time(&Cell::read("quick()")));
+    let level = |memory: &Memory, code: &str| memory.level(&Cell::read(code));
+    assert_eq!(level(&memory, "outer()"), 2);
+    assert_eq!(level(&memory, "quick()"), 0);
+    assert_eq!(level(&memory, "fn third() { loop {} } fn fourth() { outer() } fourth()"), 2);
+    assert_eq!(level(&memory, "fn third() { outer() }"), 0, "only defined");
+    assert_eq!(level(&memory, "for x in xs { net.forward(x); outer(); }"), 1);
     ran(&mut memory, "fn slow() {}");
-    assert!(!memory.takes_time(&Cell::read("slow()")));
+    assert_eq!(level(&memory, "slow()"), 0);
 }
 
 #[test]
