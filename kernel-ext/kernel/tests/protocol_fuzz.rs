@@ -189,8 +189,12 @@ fn resident_mb() -> f64 {
     pages * 4096.0 / 1e6
 }
 
+/// Both tests look at, or change, the memory of this process: one after the other.
+static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 #[test]
 fn a_hundred_thousand_random_messages() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let kernel = start();
     let mut random = Random(20_261_120);
     let forger = Codec::new("another key", "test");
@@ -220,6 +224,7 @@ fn a_hundred_thousand_random_messages() {
 
 #[test]
 fn huge_and_deep_messages() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let kernel = start();
     let huge = 100 << 20;
     // Not signed: dropped without a look.

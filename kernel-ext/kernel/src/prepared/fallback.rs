@@ -77,6 +77,7 @@ mod tests {
                 target: String::new(),
                 workspace: PathBuf::from(workspace),
                 flags: Vec::new(),
+                linker: Vec::new(),
             };
             std::fs::write(dir.join(INFO), serde_json::to_vec(&info).unwrap()).unwrap();
             let file = std::fs::File::options().write(true).open(dir.join(INFO)).unwrap();
