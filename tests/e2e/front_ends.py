@@ -313,6 +313,8 @@ c.JupyterHub.spawner_class = 'simple'
 c.SimpleLocalProcessSpawner.home_dir_template = {str(work / "home")!r} + '/{{username}}'
 c.Spawner.args = ['--allow-root']
 c.Spawner.env_keep = ['PATH', 'JUPYTER_PATH', 'LATHE_CACHE', 'HOME', 'CARGO_HOME', 'RUSTUP_HOME', 'CI']
+# The user's home is a scratch folder: the toolchain is not below it.
+c.Spawner.environment = {{'CARGO_HOME': {os.environ.get("CARGO_HOME") or str(pathlib.Path.home() / ".cargo")!r}, 'RUSTUP_HOME': {os.environ.get("RUSTUP_HOME") or str(pathlib.Path.home() / ".rustup")!r}}}
 c.Spawner.start_timeout = 120
 c.Spawner.http_timeout = 120
 c.JupyterHub.services = [{{'name': 'test', 'api_token': 'hubtoken'}}]
