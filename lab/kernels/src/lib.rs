@@ -7,12 +7,15 @@
 //! calls them: a notebook cell is compiled without optimisation.
 
 pub mod adam;
+pub mod brgemm;
+pub mod conv;
 pub mod dense;
 mod dispatch;
 mod gemm;
 mod instances;
 pub mod loss;
 pub mod lstm;
+mod par;
 mod real;
 
 pub use instances::Kernels;

@@ -19,6 +19,10 @@ pub trait Real:
 {
     /// 1.
     const ONE: Self;
+    /// self * factor + addend, rounded once where the processor can.
+    fn fused(self, factor: Self, addend: Self) -> Self;
+    /// self * factor + addend, rounded once; slow where the code around it is not compiled for a processor with FMA.
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
     /// e^x, within 3e-7 of itself for `f32`.
     fn exp(self) -> Self;
     /// ln(1 + x).
@@ -33,6 +37,21 @@ pub trait Real:
 
 impl Real for f64 {
     const ONE: Self = 1.0;
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        f64::mul_add(self, factor, addend)
+    }
+
+    #[inline(always)]
+    fn fused(self, factor: Self, addend: Self) -> Self {
+        // Elsewhere `mul_add` may be a call of a library function.
+        if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
+            Self::mul_add(self, factor, addend)
+        } else {
+            self * factor + addend
+        }
+    }
 
     #[inline(always)]
     fn exp(self) -> Self {
@@ -62,6 +81,21 @@ impl Real for f64 {
 
 impl Real for f32 {
     const ONE: Self = 1.0;
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        f32::mul_add(self, factor, addend)
+    }
+
+    #[inline(always)]
+    fn fused(self, factor: Self, addend: Self) -> Self {
+        // Elsewhere `mul_add` may be a call of a library function.
+        if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
+            Self::mul_add(self, factor, addend)
+        } else {
+            self * factor + addend
+        }
+    }
 
     #[inline(always)]
     fn exp(self) -> Self {
