@@ -43,7 +43,8 @@ unsafe fn strip<R: Real>(block: &Block<'_, R>, rows: usize, a: *const R, b: *con
                 if let Some(bias) = bias {
                     z += bias[j];
                 }
-                z = if z > R::default() || z != z { z } else { slope * z };
+                // NaN stays.
+                z = if z <= R::default() { slope * z } else { z };
             }
             *y = z;
         }

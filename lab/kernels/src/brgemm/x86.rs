@@ -1,5 +1,8 @@
 //! The register kernels for AVX-512F (12 rows x 32 columns) and AVX2 with FMA (6 rows x 16 columns).
 
+// An index is a row of A, of C and of the sums at once.
+#![allow(clippy::needless_range_loop)]
+
 use super::Block;
 use std::arch::x86_64::*;
 
@@ -99,10 +102,7 @@ pub(super) unsafe fn avx2(block: &Block<'_, f32>, a: *const f32, b: *const f32, 
         let left = block.m - i;
         let rows = left.div_ceil(left.div_ceil(6));
         for j in (0..block.n).step_by(16) {
-            let finish = match block.finish {
-                Some((bias, slope)) => Some((bias.map(|bias| &bias[j..]), slope)),
-                None => None,
-            };
+            let finish = block.finish.map(|(bias, slope)| (bias.map(|bias| &bias[j..]), slope));
             let part = Block { n: (block.n - j).min(16), finish, ..*block };
             // SAFETY: rows i.. and columns j.. exist, as the caller promises.
             let (a, b, c) = unsafe { (a.add(i * block.row), b.add(j), c.add(i * block.ldc + j)) };

@@ -87,7 +87,8 @@ fn body<R: Real, const FMA: bool>(pixel: Pixel<'_, R>, finish: Finish<'_, R>) {
                 if let Some(bias) = finish.bias {
                     z += bias[group * n + j];
                 }
-                *place = if z > R::default() || z != z { z } else { finish.slope * z };
+                // NaN stays.
+                *place = if z <= R::default() { finish.slope * z } else { z };
             }
         }
     }

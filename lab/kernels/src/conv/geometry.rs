@@ -117,7 +117,7 @@ impl Geometry {
         let mut by_small = vec![Vec::new(); small.0 * small.1];
         let mut by_big = vec![Vec::new(); big.0 * big.1];
         let mut by_tap = vec![Vec::new(); taps];
-        for tap in 0..taps {
+        for (tap, of_tap) in by_tap.iter_mut().enumerate() {
             let (ky, kx) = (tap / across.kernel, tap % across.kernel);
             for sy in 0..small.0 {
                 let Some(by) = down.big(sy, ky, big.0) else { continue };
@@ -126,7 +126,7 @@ impl Geometry {
                     let (b, s) = (by * big.1 + bx, sy * small.1 + sx);
                     by_small[s].push(Meeting { tap, other: b });
                     by_big[b].push(Meeting { tap, other: s });
-                    by_tap[tap].push((b, s));
+                    of_tap.push((b, s));
                 }
             }
         }

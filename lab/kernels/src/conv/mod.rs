@@ -62,7 +62,10 @@ impl Sizes<'_> {
     }
 
     fn check(&self, big: usize, small: usize, filter: usize) {
-        assert!(self.groups > 0 && self.big % self.groups == 0 && self.small % self.groups == 0, "conv: groups");
+        assert!(
+            self.groups > 0 && self.big.is_multiple_of(self.groups) && self.small.is_multiple_of(self.groups),
+            "conv: groups"
+        );
         assert_eq!(big, self.big_len(), "conv: elements of the big side");
         assert_eq!(small, self.small_len(), "conv: elements of the small side");
         assert_eq!(filter, self.filter_len(), "conv: elements of the filter");
