@@ -15,6 +15,7 @@ mod portable;
 mod x86;
 
 use crate::Real;
+use crate::conv::few::{self, Dots, FEW, ROWS};
 
 /// Columns of a panel of packed B.
 pub const PANEL: usize = 32;
@@ -118,6 +119,10 @@ pub trait Element: Real {
     /// # Safety
     /// Every element that the block names lies inside of its allocation; C is not read or written by others.
     unsafe fn block(block: &Block<'_, Self>, a: *const Self, b: *const Self, c: *mut Self);
+
+    /// Dot products for destinations of few channels.
+    #[doc(hidden)]
+    fn dots(dots: &Dots<'_, Self>, first: usize, rows: usize, n: usize, sums: &mut [[Self; FEW]; ROWS]);
 }
 
 impl Element for f64 {
@@ -125,9 +130,17 @@ impl Element for f64 {
         // SAFETY: as the caller promises.
         unsafe { portable::block(block, a, b, c) }
     }
+
+    fn dots(dots: &Dots<'_, Self>, first: usize, rows: usize, n: usize, sums: &mut [[Self; FEW]; ROWS]) {
+        few::portable(dots, first, rows, n, sums);
+    }
 }
 
 impl Element for f32 {
+    fn dots(dots: &Dots<'_, Self>, first: usize, rows: usize, n: usize, sums: &mut [[Self; FEW]; ROWS]) {
+        few::single(dots, first, rows, n, sums);
+    }
+
     unsafe fn block(block: &Block<'_, Self>, a: *const Self, b: *const Self, c: *mut Self) {
         #[cfg(target_arch = "x86_64")]
         {

@@ -6,7 +6,7 @@
 //! transposed one's input gradient), [`big_from_small`] (input gradient; the transposed one's forward) and
 //! [`filter_gradient`].
 
-mod few;
+pub(crate) mod few;
 mod geometry;
 mod layout;
 #[cfg(test)]
