@@ -75,7 +75,7 @@ const fn filter_stride(k: usize) -> usize {
 }
 
 /// Dot products of rows of x with filters: row r of segment s begins at `s.a + r row`, filter j at `s.b + j stride`.
-pub(crate) struct Dots<'a, R> {
+pub struct Dots<'a, R> {
     segs: &'a [Seg],
     x: &'a [R],
     row: usize,
@@ -107,7 +107,7 @@ fn total<R: Real>(mut lanes: [R; LANES]) -> R {
     while width > 1 {
         width /= 2;
         for i in 0..width {
-            lanes[i] = lanes[i] + lanes[i + width];
+            lanes[i] += lanes[i + width];
         }
     }
     lanes[0]
