@@ -104,7 +104,7 @@ impl<'a> Table<'a> {
             let _ = match column {
                 Some((column, _)) => write!(
                     html,
-                    "<th scope=\"col\" style=\"text-align:{};padding:2px 10px\">{}<br><span style=\"font-weight:normal;opacity:.8\">{}</span></th>",
+                    "<th scope=\"col\" style=\"text-align:{};padding:2px 10px\">{}<br><span style=\"font-weight:normal;opacity:.8;white-space:nowrap\">{}</span></th>",
                     align(column.dtype()),
                     escape(column.name()),
                     escape(&kind(column))
@@ -123,9 +123,10 @@ impl<'a> Table<'a> {
                             Cell::Cut(text, whole) => (escape(text), "", format!(" title=\"{}\"", escape(whole))),
                             Cell::Null => (String::from("null"), ";opacity:.75;font-style:italic", String::new()),
                         };
+                        let wrap = if column.dtype().is_temporal() { ";white-space:nowrap" } else { "" };
                         write!(
                             html,
-                            "<td style=\"text-align:{};padding:2px 10px{faint}\"{whole}>{text}</td>",
+                            "<td style=\"text-align:{};padding:2px 10px{wrap}{faint}\"{whole}>{text}</td>",
                             align(column.dtype())
                         )
                     }

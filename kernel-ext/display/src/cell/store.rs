@@ -102,7 +102,8 @@ mod tests {
         let kept = std::sync::Arc::new(());
         store.put_variable("old", std::sync::Arc::clone(&kept));
         assert!(!store.check_variable::<String>("old") && std::sync::Arc::strong_count(&kept) == 1, "dropped");
-        assert!(std::panic::catch_unwind(move || store.take_variable::<Vec<i32>>("numbers")).is_err());
+        let again = std::panic::AssertUnwindSafe(|| store.take_variable::<Vec<i32>>("numbers"));
+        assert!(std::panic::catch_unwind(again).is_err());
     }
 
     #[test]

@@ -177,7 +177,9 @@ fn text_of(sources: &Sources<'_>, span: &Span) -> Option<String> {
 }
 
 fn message_text(message: &Message) -> String {
-    without_paths(&message.message).replace("`evcxr_variable_store`", "the end of the cell")
+    // `Ok(())` is what evcxr puts behind a cell.
+    let text = without_paths(&message.message).replace("expected `;`, found `Ok`", "expected `;`");
+    text.replace("`evcxr_variable_store`", "the end of the cell")
 }
 
 fn title(code: &str, text: &str, out: &mut Vec<String>) {

@@ -29,6 +29,7 @@ pub(crate) mod original_env;
 mod outcome;
 mod output;
 mod patch;
+mod persist;
 mod place;
 mod plan;
 mod record;

@@ -3,6 +3,7 @@
 use super::death::{Death, LastWords, lost, out_of_memory_kills, read_calls};
 use super::fate::End;
 use super::output::{Event, Pending};
+use super::persist;
 use super::place::Place;
 use super::render;
 use super::worker::Ended;
@@ -63,6 +64,7 @@ impl Report {
                     let start = self.line.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
                     self.line.drain(..start.max(self.line.len().saturating_sub(PROMPT)));
                 }
+                let bytes = if stream == Stream::Stderr { with_own_places(bytes, place) } else { bytes };
                 if stream == Stream::Stderr {
                     self.stderr.extend_from_slice(&bytes);
                     self.stderr.drain(..self.stderr.len().saturating_sub(PROMPT));
@@ -176,7 +178,9 @@ impl Report {
                 self.whole = Some(failure.whole);
                 Outcome::Error(failure.error)
             }
-            Ended::Message(message) => Outcome::Error(message_error(&message)),
+            Ended::Message(message) => {
+                Outcome::Error(persist::explain(place.code, &message).unwrap_or_else(|| message_error(&message)))
+            }
             Ended::Terminated(message) => {
                 let death = Death {
                     status: self.died,
@@ -237,8 +241,32 @@ fn early_error(text: &str, place: &Place<'_>) -> CellError {
 }
 
 /// evcxr's own messages, in words for a notebook.
+/// `dbg!` names the generated source: the cell's own line instead.
+fn with_own_places(bytes: Vec<u8>, place: &Place<'_>) -> Vec<u8> {
+    const FILE: &str = "[cell/lib.rs:";
+    let Some(text) = std::str::from_utf8(&bytes).ok().filter(|text| text.contains(FILE)) else { return bytes };
+    let mut out = String::new();
+    for (number, piece) in text.split(FILE).enumerate() {
+        if number > 0 {
+            let at = piece.split(']').next().unwrap_or_default();
+            let (line, column) = at.split_once(':').unwrap_or((at, "1"));
+            let own = line.parse().ok().zip(column.parse().ok()).and_then(|(line, column)| place.name(line, column));
+            out.push('[');
+            out.push_str(own.as_deref().unwrap_or_else(|| at));
+            out.push_str(&piece[at.len()..]);
+        } else {
+            out.push_str(piece);
+        }
+    }
+    out.into_bytes()
+}
+
 fn message_error(message: &str) -> CellError {
     let message = message.trim();
+    if message.contains("No space left on device") {
+        let text = "no space is left on the disk for the compiled cell: free some, then run the cell again";
+        return render::failure("DiskFull", text, Vec::new());
+    }
     if let Some(text) = message.strip_prefix("error: no matching package named: ") {
         return render::failure("DependencyError", &text.replace("\\n", "\n"), Vec::new());
     }

@@ -102,6 +102,7 @@ struct Built {
     native: BTreeSet<String>,
 }
 
+/// Without `RUSTC` cargo calls rustup's `rustc` in the folder of each crate, and one (argminmax) asks for nightly there.
 fn cargo_build(root: &Path, plan: &Plan) -> Result<Built, PrepareError> {
     let fail = |error: std::io::Error| PrepareError::Toolchain {
         program: plan.cargo.display().to_string(),
@@ -110,6 +111,7 @@ fn cargo_build(root: &Path, plan: &Plan) -> Result<Built, PrepareError> {
     let mut child = crate::engine::original_env::command(&plan.cargo)
         .args(["build", "-p", "lathe-prelude", "--message-format=json-render-diagnostics"])
         .current_dir(root)
+        .env("RUSTC", &plan.rustc)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -143,6 +145,7 @@ fn first_errors(root: &Path, plan: &Plan) -> String {
     let output = crate::engine::original_env::command(&plan.cargo)
         .args(["build", "-q", "-p", "lathe-prelude", "--message-format=short"])
         .current_dir(root)
+        .env("RUSTC", &plan.rustc)
         .stdin(Stdio::null())
         .output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stderr).into_owned()).unwrap_or_default();
