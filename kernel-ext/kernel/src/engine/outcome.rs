@@ -252,7 +252,7 @@ fn with_own_places(bytes: Vec<u8>, place: &Place<'_>) -> Vec<u8> {
             let (line, column) = at.split_once(':').unwrap_or((at, "1"));
             let own = line.parse().ok().zip(column.parse().ok()).and_then(|(line, column)| place.name(line, column));
             out.push('[');
-            out.push_str(own.as_deref().unwrap_or_else(|| at));
+            out.push_str(own.as_deref().unwrap_or(at));
             out.push_str(&piece[at.len()..]);
         } else {
             out.push_str(piece);
