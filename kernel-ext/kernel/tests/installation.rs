@@ -44,7 +44,7 @@ impl World {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lathe-kernel"));
-        command.args(arguments).env("HOME", self.path("home"));
+        command.args(arguments).env("HOME", self.path("home")).env("LATHE_ENV", self.path("no-environment"));
         // The toolchain is found through these, whatever HOME is.
         for (name, below) in [("RUSTUP_HOME", ".rustup"), ("CARGO_HOME", ".cargo")] {
             if let (None, Some(home)) = (std::env::var_os(name), std::env::var_os("HOME")) {

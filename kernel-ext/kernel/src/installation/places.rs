@@ -16,9 +16,11 @@ pub fn sys_prefix() -> Option<PathBuf> {
     variable("VIRTUAL_ENV").or_else(|| variable("CONDA_PREFIX"))
 }
 
-/// The environment that `cargo lathe lab` made beside this program.
+/// The environment that `cargo lathe lab` made beside this program, or the one that `LATHE_ENV` names (tests must not touch
+/// the learner's).
 pub(super) fn lab_environment(program: &Path) -> Option<PathBuf> {
-    let dir = program.parent()?.parent()?.join("lathe/env");
+    let beside = || Some(program.parent()?.parent()?.join("lathe/env"));
+    let dir = variable("LATHE_ENV").or_else(beside)?;
     dir.is_dir().then(|| dir.canonicalize().unwrap_or(dir))
 }
 
