@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.request
 
-from browser import Browser, WebDriverError, free_port, wait_for
+from lab import Browser, WebDriverError, free_port, wait_for
 
 CELLS = ['''
 // Blobs at random places, and a network that learns to draw them from two numbers.

@@ -15,10 +15,10 @@ fn a_slider_redraws_a_picture_by_keyboard_and_mouse() {
         }
     }
     let has_widgets =
-        Command::new(&python).args(["-c", "import ipywidgets"]).output().is_ok_and(|o| o.status.success());
+        Command::new(&python).args(["-c", "import jupyterlab_widgets"]).output().is_ok_and(|o| o.status.success());
     if !has_widgets {
         return lathe_tests::skip(
-            "ipywidgets is not in the Python environment: `cargo lathe lab --setup-only` adds it",
+            "jupyterlab_widgets is not in the Python environment: `cargo lathe lab --setup-only` adds it",
         );
     }
     let shots = lathe_tests::program("lathe-kernel").with_file_name("widget-shots");
