@@ -14,8 +14,9 @@ STOCK_START = f"""
 :dep dfdx = {{ version = "=0.13.0", features = ["safetensors"] }}
 :dep plotters = {{ version = "=0.3.7", default-features = false, features = ["ab_glyph", "evcxr", "line_series"] }}
 use polars::prelude::{{DataFrame, df}};
-use dfdx::prelude::{{Adam, AdamConfig, Cpu, DeviceBuildExt, HasErr, Linear, Module, Optimizer, Rank2, ReLU, SampleTensor, Tensor, Trace, ZeroGrads, Backward, mse_loss, Gradients, AsArray}};
-use plotters::prelude::{{ChartBuilder, IntoDrawingArea, LineSeries, BLUE, WHITE, evcxr_figure, EVCXRWrapper, SVGBackend}};
+use dfdx::optim::{{Adam, AdamConfig}};
+use dfdx::prelude::{{Cpu, DeviceBuildExt, HasErr, Linear, Module, Optimizer, Rank2, ReLU, SampleTensor, Tensor, Trace, ZeroGrads, Backward, mse_loss, Gradients, AsArray}};
+use plotters::prelude::{{ChartBuilder, IntoDrawingArea, LineSeries, BLUE, WHITE, evcxr_figure, SVGBackend}};
 struct Html(String);
 impl Html {{ fn evcxr_display(&self) {{ println!("EVCXR_BEGIN_CONTENT text/html\\n{{}}\\nEVCXR_END_CONTENT", self.0); }} }}
 fn html_table(frame: &DataFrame) -> Html {{
