@@ -10,6 +10,9 @@ pub(super) const GREEN: &str = "\x1b[1;32m";
 pub(super) const BOLD: &str = "\x1b[1m";
 pub(super) const END: &str = "\x1b[0m";
 
+/// Columns that a front end shows without wrapping.
+const WIDTH: usize = 84;
+
 /// A marked piece of the cell: 1-based lines and character columns, the end column exclusive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
@@ -78,8 +81,16 @@ pub(super) fn snippet_of(name: &str, cell: &str, marks: &[Mark], out: &mut Vec<S
             let (sign, colour) = if mark.primary { ("^", RED) } else { ("-", BLUE) };
             // A mark over several lines is labelled at its end.
             let label = if whole || mark.lines.1 == number { mark.label.as_str() } else { "" };
-            let row = format!("{gutter} {BLUE}|{END} {}{colour}{} {label}", " ".repeat(before), sign.repeat(marked));
-            out.push(format!("{}{END}", row.trim_end()));
+            let bar = format!("{gutter} {BLUE}|{END} ");
+            let marks = format!("{bar}{}{colour}{}", " ".repeat(before), sign.repeat(marked));
+            if before + marked + columns(label.chars()) < WIDTH || label.is_empty() {
+                out.push(format!("{}{END}", format!("{marks} {label}").trim_end()));
+            } else {
+                // Front ends wrap long lines anywhere: the label stands below, as far right as it fits.
+                let indent = before.min(WIDTH.saturating_sub(columns(label.chars())));
+                out.push(format!("{marks}{END}"));
+                out.push(format!("{bar}{}{colour}{label}{END}", " ".repeat(indent)));
+            }
         }
     }
 }
@@ -176,6 +187,18 @@ mod tests {
                 "  |           --- because of this",
             ]
         );
+    }
+
+    #[test]
+    fn a_label_that_would_be_wrapped_stands_below() {
+        let cell = format!("let wrong = {};", "f(x).".repeat(14));
+        let mark =
+            Mark { lines: (1, 1), columns: (53, 83), label: String::from("this call asks for it"), primary: true };
+        let mut out = Vec::new();
+        snippet(&cell, &[mark], &mut out);
+        let out = plain(&out);
+        assert_eq!(out[3], format!("  | {}{}", " ".repeat(52), "^".repeat(30)));
+        assert_eq!(out[4], format!("  | {}this call asks for it", " ".repeat(52)));
     }
 
     #[test]
