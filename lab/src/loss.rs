@@ -5,11 +5,14 @@
 
 use dfdx::{
     shapes::{Const, Dtype, HasShape, Rank0, Rank1, Shape},
-    tensor::{Merge, NoneTape, Tape, Tensor},
-    tensor_ops::{Device, TryMul},
+    tensor::{Merge, NoneTape, SplitTape, Tape, Tensor},
+    tensor_ops::{Device, ReshapeTo, TryMul},
 };
 
-use crate::ops::LabDevice;
+use crate::{
+    nn::Real,
+    ops::{LabDevice, add_gradient, read, record},
+};
 
 /// A batch of `N`-wide rows on tape `T`.
 pub type Batch<const N: usize, E, D, T = NoneTape> = Tensor<(usize, Const<N>), E, D, T>;
@@ -19,6 +22,52 @@ pub type Loss<E, D, T> = Tensor<Rank0, E, D, T>;
 /// A plain number in the element type.
 pub(crate) fn scalar<E: Dtype>(x: f64) -> E {
     E::from_f64(x).unwrap_or_default()
+}
+
+/// Values of a row: all sizes but the first.
+fn width<S: Shape, E, D: dfdx::tensor::Storage<E>, T>(tensor: &Tensor<S, E, D, T>) -> usize {
+    let sizes: Vec<usize> = tensor.shape().concrete().into();
+    sizes.iter().skip(1).product()
+}
+
+/// The mean of the rows' losses, and the factor by which it was made.
+fn average<E: Real>(rows: Vec<E>) -> (Vec<E>, E) {
+    let factor = scalar::<E>(1.0 / rows.len().max(1) as f64);
+    (vec![rows.iter().fold(E::default(), |sum, x| sum + *x) * factor], factor)
+}
+
+/// A loss that compares each value with its target: `rows` sums over each row, `backward` gives the predictions' gradients.
+fn pairwise<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
+    prediction: Tensor<S, E, D, T>,
+    target: Tensor<S, E, D>,
+    rows: fn(&[E], &[E], usize) -> Vec<E>,
+    backward: fn(&[E], &[E], E) -> Vec<E>,
+) -> Result<Loss<E, D, T>, D::Err> {
+    let (prediction, tape) = prediction.try_contiguous()?.split_tape();
+    let (p, t) = (read(&prediction)?, read(&target)?);
+    let (value, factor) = average(rows(&p, &t, width(&prediction)));
+    let device = prediction.device().clone();
+    record(tape, value, (), &device, move |grads, d| add_gradient(grads, &prediction, &backward(&p, &t, d[0] * factor)))
+}
+
+/// mean + exp(log_var / 2) noise: a draw from N(mean, exp(log_var)) that gradients pass through (Kingma and Welling 2014).
+///
+/// # Errors
+/// The device's error.
+pub fn reparameterise<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D> + Merge<T>>(
+    mean: Tensor<S, E, D, T>,
+    log_var: Tensor<S, E, D, T>,
+    noise: Tensor<S, E, D>,
+) -> Result<Tensor<S, E, D, T>, D::Err> {
+    let (mean, tape) = mean.try_contiguous()?.split_tape();
+    let (log_var, other) = log_var.try_contiguous()?.split_tape();
+    let (l, e) = (read(&log_var)?, read(&noise)?);
+    let z = E::reparameterise(&read(&mean)?, &l, &e);
+    let (shape, device) = (*mean.shape(), mean.device().clone());
+    record(Merge::<T>::merge(tape, other), z, shape, &device, move |grads, dz| {
+        add_gradient(grads, &mean, &dz)?;
+        add_gradient(grads, &log_var, &E::reparameterise_backward(&dz, &l, &e))
+    })
 }
 
 /// KL(N(mean, exp(log_var)) || N(0, 1)) = ½ Σ (mean² + exp(log_var) − 1 − log_var), mean over rows.
@@ -34,11 +83,20 @@ pub(crate) fn scalar<E: Dtype>(x: f64) -> E {
 ///
 /// # Errors
 /// The device's error.
-pub fn gaussian_kl<const N: usize, E: Dtype, D: LabDevice<E>, T: Tape<E, D> + Merge<T>>(
-    mean: Batch<N, E, D, T>,
-    log_var: Batch<N, E, D, T>,
+pub fn gaussian_kl<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D> + Merge<T>>(
+    mean: Tensor<S, E, D, T>,
+    log_var: Tensor<S, E, D, T>,
 ) -> Result<Loss<E, D, T>, D::Err> {
-    D::gaussian_kl(mean, log_var)
+    let (mean, tape) = mean.try_contiguous()?.split_tape();
+    let (log_var, other) = log_var.try_contiguous()?.split_tape();
+    let (m, l) = (read(&mean)?, read(&log_var)?);
+    let (value, factor) = average(E::kl_rows(&m, &l, width(&mean)));
+    let device = mean.device().clone();
+    record(Merge::<T>::merge(tape, other), value, (), &device, move |grads, d| {
+        let (d_mean, d_log_var) = E::kl_backward(&m, &l, d[0] * factor);
+        add_gradient(grads, &mean, &d_mean)?;
+        add_gradient(grads, &log_var, &d_log_var)
+    })
 }
 
 /// Binary cross-entropy of probabilities s(logits) against targets in `[0, 1]`:
@@ -48,33 +106,34 @@ pub fn gaussian_kl<const N: usize, E: Dtype, D: LabDevice<E>, T: Tape<E, D> + Me
 ///
 /// # Errors
 /// The device's error.
-pub fn bce_with_logits<const N: usize, E: Dtype, D: LabDevice<E>, T: Tape<E, D>>(
-    logits: Batch<N, E, D, T>,
-    targets: Batch<N, E, D>,
+pub fn bce_with_logits<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
+    logits: Tensor<S, E, D, T>,
+    targets: Tensor<S, E, D>,
 ) -> Result<Loss<E, D, T>, D::Err> {
-    D::bce_with_logits(logits, targets)
+    pairwise(logits, targets, E::bce_rows, E::bce_backward)
 }
 
 /// Squared error Σ (prediction − target)², mean over rows. (Divide by the width for the usual mean over all elements.)
 ///
 /// # Errors
 /// The device's error.
-pub fn squared_error<const N: usize, E: Dtype, D: LabDevice<E>, T: Tape<E, D>>(
-    prediction: Batch<N, E, D, T>,
-    target: Batch<N, E, D>,
+pub fn squared_error<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
+    prediction: Tensor<S, E, D, T>,
+    target: Tensor<S, E, D>,
 ) -> Result<Loss<E, D, T>, D::Err> {
-    D::squared_error(prediction, target)
+    pairwise(prediction, target, E::squared_rows, E::squared_backward)
 }
 
 /// Mean squared error: the mean of (prediction − target)² over all elements.
 ///
 /// # Errors
 /// The device's error.
-pub fn mse<const N: usize, E: Dtype, D: LabDevice<E>, T: Tape<E, D>>(
-    prediction: Batch<N, E, D, T>,
-    target: Batch<N, E, D>,
+pub fn mse<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
+    prediction: Tensor<S, E, D, T>,
+    target: Tensor<S, E, D>,
 ) -> Result<Loss<E, D, T>, D::Err> {
-    squared_error(prediction, target)?.try_mul(scalar::<E>(1.0 / N.max(1) as f64))
+    let width = width(&prediction).max(1);
+    squared_error(prediction, target)?.try_mul(scalar::<E>(1.0 / width as f64))
 }
 
 /// Negative log-likelihood of N(prediction, exp(log_var)) with one variance for each column:
@@ -84,12 +143,21 @@ pub fn mse<const N: usize, E: Dtype, D: LabDevice<E>, T: Tape<E, D>>(
 ///
 /// # Errors
 /// The device's error.
-pub fn gaussian_nll<const N: usize, E: Dtype, D: LabDevice<E>, T: Tape<E, D> + Merge<T>>(
+pub fn gaussian_nll<const N: usize, E: Real, D: LabDevice<E>, T: Tape<E, D> + Merge<T>>(
     prediction: Batch<N, E, D, T>,
     target: Batch<N, E, D>,
     log_var: Tensor<Rank1<N>, E, D, T>,
 ) -> Result<Loss<E, D, T>, D::Err> {
-    D::gaussian_nll(prediction, target, log_var)
+    let (prediction, tape) = prediction.try_contiguous()?.split_tape();
+    let (log_var, other) = log_var.try_contiguous()?.split_tape();
+    let (p, t, l) = (read(&prediction)?, read(&target)?, read(&log_var)?);
+    let (value, factor) = average(E::nll_rows(&p, &t, &l));
+    let device = prediction.device().clone();
+    record(Merge::<T>::merge(tape, other), value, (), &device, move |grads, d| {
+        let (d_prediction, d_log_var) = E::nll_backward(&p, &t, &l, d[0] * factor);
+        add_gradient(grads, &prediction, &d_prediction)?;
+        add_gradient(grads, &log_var, &d_log_var)
+    })
 }
 
 /// The same values as a new tensor without a tape: no gradient flows back through it (PyTorch's `detach`).

@@ -3,6 +3,7 @@
 use crate::{
     Real,
     dispatch::{Work, wide},
+    par::{self, Shared},
 };
 
 /// The function of a neuron.
@@ -20,21 +21,50 @@ pub enum Activation {
     Clamp(f64, f64),
 }
 
-/// z becomes activation(z + bias), for rows of `bias.len()` values.
-pub(crate) fn forward<R: Real>(z: &mut [R], bias: &[R], activation: Activation) {
-    if !bias.is_empty() {
-        wide(Forward { z, bias, activation });
-    }
+/// Values of one task; the sums over rows are made of parts of this size, whatever the number of threads.
+const PART: usize = 32 * 1024;
+
+/// Rows of a task, for rows of `width` values.
+fn part(width: usize) -> usize {
+    (PART / width).max(1) * width
 }
 
-/// `gradient`, dL/dy, becomes dL/dz, given the layer's output y; `d_bias` gets the sums of its columns added.
+/// z becomes activation(z + bias), for rows of `bias.len()` values; without a bias only the activation is applied.
+pub(crate) fn forward<R: Real>(z: &mut [R], bias: &[R], activation: Activation) {
+    if bias.is_empty() && activation == Activation::Identity {
+        return;
+    }
+    let size = part(bias.len().max(1));
+    let (len, out) = (z.len(), Shared::new(z));
+    par::each(len.div_ceil(size), |i| {
+        // SAFETY: each part is changed by one call.
+        let z = unsafe { out.part(i * size, size.min(len - i * size)) };
+        wide(Forward { z, bias, activation });
+    });
+}
+
+/// `gradient`, dL/dy, becomes dL/dz, given the layer's output y; `d_bias` gets the sums of its columns added (if it has any).
 ///
 /// # Panics
 /// When `gradient` and `y` differ in length.
 pub(crate) fn backward<R: Real>(gradient: &mut [R], y: &[R], d_bias: &mut [R], activation: Activation) {
     assert_eq!(gradient.len(), y.len(), "dense: gradient and output");
-    if !d_bias.is_empty() {
-        wide(Backward { gradient, y, d_bias, activation });
+    if d_bias.is_empty() && activation == Activation::Identity {
+        return;
+    }
+    let (width, len) = (d_bias.len(), gradient.len());
+    let size = part(width.max(1));
+    let parts = len.div_ceil(size);
+    let mut sums = vec![R::default(); parts * width];
+    let (out, partial) = (Shared::new(gradient), Shared::new(&mut sums));
+    par::each(parts, |i| {
+        let n = size.min(len - i * size);
+        // SAFETY: each part and its sums are written by one call.
+        let (gradient, d_bias) = unsafe { (out.part(i * size, n), partial.part(i * width, width)) };
+        wide(Backward { gradient, y: &y[i * size..i * size + n], d_bias, activation });
+    });
+    if width > 0 {
+        sums.chunks(width).for_each(|part| add(d_bias, part));
     }
 }
 
@@ -53,8 +83,10 @@ struct Forward<'a, R> {
 impl<R: Real> Work for Forward<'_, R> {
     #[inline(always)]
     fn run(self) {
-        for row in self.z.chunks_mut(self.bias.len()) {
-            row.iter_mut().zip(self.bias).for_each(|(z, b)| *z += *b);
+        if !self.bias.is_empty() {
+            for row in self.z.chunks_mut(self.bias.len()) {
+                row.iter_mut().zip(self.bias).for_each(|(z, b)| *z += *b);
+            }
         }
         match self.activation {
             Activation::Identity => {}
@@ -113,8 +145,10 @@ impl<R: Real> Work for Backward<'_, R> {
                 self.gradient.iter_mut().zip(self.y).for_each(each);
             }
         }
-        for row in self.gradient.chunks(self.d_bias.len()) {
-            self.d_bias.iter_mut().zip(row).for_each(|(sum, g)| *sum += *g);
+        if !self.d_bias.is_empty() {
+            for row in self.gradient.chunks(self.d_bias.len()) {
+                self.d_bias.iter_mut().zip(row).for_each(|(sum, g)| *sum += *g);
+            }
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The kernels for `f32` and `f64`, as code of this crate.
 
 use crate::{
-    Real,
+    brgemm::{Element, Finish},
+    conv,
     dense::{self, Activation},
-    loss,
+    linear, loss,
     lstm::{self, Grads, Sizes, Trace, Weights},
 };
 
@@ -12,7 +13,7 @@ macro_rules! kernels {
         /// All kernels that exist for more than one element type.
         ///
         /// They panic when slices that belong together differ in length.
-        pub trait Kernels: Real {
+        pub trait Kernels: Element {
             $($(#[$doc])* fn $name($($arg: $type),*) $(-> $out)?;)*
         }
         kernels!(@impl f32 $($name($($arg: $type),*) $(-> $out)? = $path;)*);
@@ -30,6 +31,26 @@ kernels! {
     fn dense_forward(z: &mut [Self], bias: &[Self], activation: Activation) = dense::forward;
     /// `gradient`, dL/dy, becomes dL/dz, given the layer's output y; `d_bias` gets the sums of its columns added.
     fn dense_backward(gradient: &mut [Self], y: &[Self], d_bias: &mut [Self], activation: Activation) = dense::backward;
+    /// A dense layer's output: see [`linear::forward`].
+    fn linear_forward(sizes: linear::Sizes, x: &[Self], weight: &[Self], y: &mut [Self], finish: Finish<'_, Self>) = linear::forward;
+    /// A dense layer's input gradient: see [`linear::input_gradient`].
+    fn linear_input_gradient(sizes: linear::Sizes, dz: &[Self], weight: &[Self], dx: &mut [Self]) = linear::input_gradient;
+    /// A dense layer's weight gradient: see [`linear::weight_gradient`].
+    fn linear_weight_gradient(sizes: linear::Sizes, dz: &[Self], x: &[Self], dw: &mut [Self]) = linear::weight_gradient;
+    /// See [`linear::ordered`].
+    fn linear_ordered(sizes: linear::Sizes, weight: &[Self], out: &mut [Self]) = linear::ordered;
+    /// See [`linear::add_ordered`].
+    fn linear_add_ordered(sizes: linear::Sizes, ordered: &[Self], sum: &mut [Self]) = linear::add_ordered;
+    /// See [`conv::small_from_big`].
+    fn conv_small_from_big(sizes: conv::Sizes<'_>, x: &[Self], filter: &[Self], y: &mut [Self], finish: Finish<'_, Self>) = conv::small_from_big;
+    /// See [`conv::big_from_small`].
+    fn conv_big_from_small(sizes: conv::Sizes<'_>, x: &[Self], filter: &[Self], y: &mut [Self], finish: Finish<'_, Self>) = conv::big_from_small;
+    /// See [`conv::filter_gradient`].
+    fn conv_filter_gradient(sizes: conv::Sizes<'_>, big: &[Self], small: &[Self], dw: &mut [Self]) = conv::filter_gradient;
+    /// `(images, channels, pixels)` in PyTorch's order to `[pixel][image][channel]`.
+    fn to_pixels(sizes: (usize, usize, usize), x: &[Self], y: &mut [Self]) = conv::to_hwnc;
+    /// `[pixel][image][channel]` to PyTorch's order, sizes `(images, channels, pixels)`.
+    fn from_pixels(sizes: (usize, usize, usize), x: &[Self], y: &mut [Self]) = conv::from_hwnc;
     /// Runs an LSTM over sequences.
     fn lstm_forward(sizes: Sizes, x: &[Self], weights: Weights<'_, Self>) -> Trace<Self> = lstm::forward;
     /// An LSTM's gradients from `d_hidden`, the gradient of every hidden state: `(rows, steps, hidden)`.

@@ -13,9 +13,11 @@ pub mod dense;
 mod dispatch;
 mod gemm;
 mod instances;
+pub mod linear;
 pub mod loss;
 pub mod lstm;
 mod par;
+pub mod pool;
 mod real;
 
 pub use instances::Kernels;

@@ -15,10 +15,13 @@ pub trait Real:
     + Div<Output = Self>
     + Neg<Output = Self>
     + AddAssign
+    + std::fmt::Debug
     + 'static
 {
     /// 1.
     const ONE: Self;
+    /// Where [`Buf`](crate::pool::Buf) gets its memory.
+    fn pool() -> &'static crate::pool::Pool<Self>;
     /// self * factor + addend, rounded once where the processor can.
     fn fused(self, factor: Self, addend: Self) -> Self;
     /// self * factor + addend, rounded once; slow where the code around it is not compiled for a processor with FMA.
@@ -37,6 +40,11 @@ pub trait Real:
 
 impl Real for f64 {
     const ONE: Self = 1.0;
+
+    fn pool() -> &'static crate::pool::Pool<Self> {
+        static POOL: crate::pool::Pool<f64> = crate::pool::Pool::new();
+        &POOL
+    }
 
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
@@ -81,6 +89,11 @@ impl Real for f64 {
 
 impl Real for f32 {
     const ONE: Self = 1.0;
+
+    fn pool() -> &'static crate::pool::Pool<Self> {
+        static POOL: crate::pool::Pool<f32> = crate::pool::Pool::new();
+        &POOL
+    }
 
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {

@@ -15,7 +15,7 @@ mod tests;
 use std::path::Path;
 
 use dfdx::{
-    nn::{Module, ZeroGrads},
+    nn::ZeroGrads,
     shapes::{Const, Dtype},
     tensor::{Cpu, Gradients, Storage, Tape, Tensor, TensorFromVec, Trace},
     tensor_ops::Backward,
@@ -29,8 +29,8 @@ use crate::{
     checkpoint::{Reader, Writer},
     device::values,
     loss::{self, Batch},
-    nn::{self, Linear, Lstm, Real, collection},
-    ops::LabDevice,
+    nn::{self, Forward, Linear, Lstm, Real, collection},
+    ops::{LabDevice, Want},
     optim::{Adam, AdamConfig},
     rng::Init,
     train::{self, At, Learner, Plan},
@@ -79,7 +79,7 @@ impl<const FEATURES: usize, const HIDDEN: usize, E: Real, D: LabDevice<E>> Regre
         &self,
         x: Tensor<(usize, Const<W>, Const<FEATURES>), E, D, T>,
     ) -> Result<Batch<1, E, D, T>, D::Err> {
-        self.head.try_forward(self.memory.try_forward(x)?)
+        (&self.memory, &self.head).run(x, Want::Weights)
     }
 }
 

@@ -5,12 +5,12 @@ use dfdx::{
 
 use crate::{
     loss::Batch,
-    nn::{Linear, Real, collection},
-    ops::{Activation, LabDevice, Want},
+    nn::{Forward, LeakyRelu, Linear, Real, Tanh, collection},
+    ops::{LabDevice, Want},
 };
 
 /// Slope of LeakyReLU below zero (Radford et al. 2015; dfdx's default is 0.05, Keras' 0.3).
-const SLOPE: f64 = 0.2;
+const LEAKY: LeakyRelu<20> = LeakyRelu;
 
 /// `LATENT -> HIDDEN -> HIDDEN -> OUT`, ending in tanh.
 #[derive(Debug, Clone)]
@@ -36,8 +36,6 @@ pub struct Discriminator<const HIDDEN: usize, const OUT: usize, E: Dtype, D: Sto
 }
 collection!(Discriminator<HIDDEN, OUT> { first, second, output });
 
-const LEAKY: Activation = Activation::Leaky(SLOPE);
-
 impl<const LATENT: usize, const HIDDEN: usize, const OUT: usize, E: Real, D: LabDevice<E>>
     Generator<LATENT, HIDDEN, OUT, E, D>
 {
@@ -47,9 +45,7 @@ impl<const LATENT: usize, const HIDDEN: usize, const OUT: usize, E: Real, D: Lab
     /// The device's error.
     pub fn forward<T: Tape<E, D>>(&self, z: Batch<LATENT, E, D, T>) -> Result<Batch<OUT, E, D, T>, D::Err> {
         // z is noise: its gradient is not needed.
-        let hidden = D::dense(z, &self.first, LEAKY, Want::Weights)?;
-        let hidden = D::dense(hidden, &self.second, LEAKY, Want::All)?;
-        D::dense(hidden, &self.output, Activation::Tanh, Want::All)
+        (&self.first, LEAKY, &self.second, LEAKY, &self.output, Tanh).run(z, Want::Weights)
     }
 }
 
@@ -59,7 +55,7 @@ impl<const HIDDEN: usize, const OUT: usize, E: Real, D: LabDevice<E>> Discrimina
     /// # Errors
     /// The device's error.
     pub fn forward<T: Tape<E, D>>(&self, x: Batch<OUT, E, D, T>) -> Result<Batch<1, E, D, T>, D::Err> {
-        self.with(x, Want::All, Want::All)
+        self.with(x, Want::All)
     }
 
     /// The same for D's own step, whose pictures are data: no gradient for them.
@@ -67,7 +63,7 @@ impl<const HIDDEN: usize, const OUT: usize, E: Real, D: LabDevice<E>> Discrimina
     /// # Errors
     /// The device's error.
     pub fn forward_learning<T: Tape<E, D>>(&self, x: Batch<OUT, E, D, T>) -> Result<Batch<1, E, D, T>, D::Err> {
-        self.with(x, Want::Weights, Want::All)
+        self.with(x, Want::Weights)
     }
 
     /// The same for G's step, which only passes through: no gradient for the weights.
@@ -75,17 +71,10 @@ impl<const HIDDEN: usize, const OUT: usize, E: Real, D: LabDevice<E>> Discrimina
     /// # Errors
     /// The device's error.
     pub fn forward_frozen<T: Tape<E, D>>(&self, x: Batch<OUT, E, D, T>) -> Result<Batch<1, E, D, T>, D::Err> {
-        self.with(x, Want::Input, Want::Input)
+        self.with(x, Want::Input)
     }
 
-    fn with<T: Tape<E, D>>(
-        &self,
-        x: Batch<OUT, E, D, T>,
-        first: Want,
-        rest: Want,
-    ) -> Result<Batch<1, E, D, T>, D::Err> {
-        let hidden = D::dense(x, &self.first, LEAKY, first)?;
-        let hidden = D::dense(hidden, &self.second, LEAKY, rest)?;
-        D::dense(hidden, &self.output, Activation::Identity, rest)
+    fn with<T: Tape<E, D>>(&self, x: Batch<OUT, E, D, T>, want: Want) -> Result<Batch<1, E, D, T>, D::Err> {
+        (&self.first, LEAKY, &self.second, LEAKY, &self.output).run(x, want)
     }
 }

@@ -8,7 +8,7 @@ use super::Likelihood;
 use crate::{
     device::values,
     loss::{self, Batch, Loss, scalar},
-    nn::{Linear, Real, collection},
+    nn::{Activate, Forward, Linear, Real, Relu, collection},
     ops::{Activation, LabDevice, Want},
 };
 
@@ -46,9 +46,8 @@ pub struct Vae<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: dfd
 }
 collection!(Vae<IN, HIDDEN, LATENT> { encoder, decoder });
 
-const RELU: Activation = Activation::Leaky(0.0);
 /// Log variances are held in this range: beyond it exp() would end the training by an overflow.
-const LOG_VAR: Activation = Activation::Clamp(-12.0, 12.0);
+const LOG_VAR: Activate = Activate(Activation::Clamp(-12.0, 12.0));
 /// Lowest log variance of a column: keeps a constant column from promising infinite likelihood.
 const NOISE: (f64, f64) = (-8.0, 8.0);
 
@@ -65,9 +64,9 @@ impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: LabD
         x: Batch<IN, E, D, T>,
     ) -> Result<(Batch<LATENT, E, D, T>, Batch<LATENT, E, D, T>), D::Err> {
         // x is data: its gradient is not needed.
-        let hidden = D::dense(x, &self.hidden, RELU, Want::Weights)?;
-        let log_var = D::dense(hidden.with_empty_tape(), &self.log_var, LOG_VAR, Want::All)?;
-        Ok((D::dense(hidden, &self.mean, Activation::Identity, Want::All)?, log_var))
+        let hidden = (&self.hidden, Relu).run(x, Want::Weights)?;
+        let log_var = (&self.log_var, LOG_VAR).run(hidden.with_empty_tape(), Want::All)?;
+        Ok((self.mean.run(hidden, Want::All)?, log_var))
     }
 }
 
@@ -79,7 +78,7 @@ impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: LabD
     /// # Errors
     /// The device's error.
     pub fn forward<T: Tape<E, D>>(&self, z: Batch<LATENT, E, D, T>) -> Result<Batch<IN, E, D, T>, D::Err> {
-        D::dense(D::dense(z, &self.hidden, RELU, Want::All)?, &self.output, Activation::Identity, Want::All)
+        (&self.hidden, Relu, &self.output).run(z, Want::All)
     }
 
     /// Log variance of each column under a Gaussian likelihood.
@@ -111,7 +110,7 @@ impl<const IN: usize, const HIDDEN: usize, const LATENT: usize, E: Real, D: LabD
         grads: Gradients<E, D>,
     ) -> Result<(Loss<E, D, OwnedTape<E, D>>, Loss<E, D, OwnedTape<E, D>>), D::Err> {
         let (mean, log_var) = self.encoder.forward(x.clone().traced(grads))?;
-        let z = D::reparameterise(mean.with_empty_tape(), log_var.with_empty_tape(), noise)?;
+        let z = loss::reparameterise(mean.with_empty_tape(), log_var.with_empty_tape(), noise)?;
         let output = self.decoder.forward(z)?;
         let reconstruction = match likelihood {
             Likelihood::Bernoulli => loss::bce_with_logits(output, x)?,

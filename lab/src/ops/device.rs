@@ -1,0 +1,56 @@
+use dfdx::{
+    shapes::Shape,
+    tensor::{Cpu, Gradients, HasErr, Tensor},
+    tensor_ops::Device,
+};
+
+use super::Buf;
+use crate::nn::Real;
+
+/// A device that runs our blocks and losses.
+///
+/// A tensor's values are read and written through dfdx ([`read`](super::read), `try_tensor_from_vec`); what dfdx does not give,
+/// a view of its gradient buffers, is here. On `Cuda` both go through the host's memory.
+pub trait LabDevice<E: Real>: Device<E> {
+    /// The gradient of an operation's result, which nobody needs afterwards.
+    ///
+    /// # Errors
+    /// The device's error.
+    fn take_gradient<S: Shape>(
+        grads: &mut Gradients<E, Self>,
+        of: &Tensor<S, E, Self>,
+    ) -> Result<Buf<E>, <Self as HasErr>::Err>;
+
+    /// Shows the gradient of a contiguous tensor (zeros where there is none yet) to `f`, which may change it.
+    ///
+    /// # Errors
+    /// The device's error.
+    fn edit_gradient<S: Shape, R>(
+        grads: &mut Gradients<E, Self>,
+        of: &Tensor<S, E, Self>,
+        f: impl FnOnce(&mut [E]) -> R,
+    ) -> Result<R, <Self as HasErr>::Err>;
+}
+
+// dfdx's devices show their gradient buffers only where the element type is known.
+macro_rules! devices {
+    ($($e:ty)*) => {$(
+        impl LabDevice<$e> for Cpu {
+            fn take_gradient<S: Shape>(
+                grads: &mut Gradients<$e, Self>,
+                of: &Tensor<S, $e, Self>,
+            ) -> Result<Buf<$e>, <Self as HasErr>::Err> {
+                Ok(std::mem::take(&mut **grads.get_or_alloc_mut(of)?).into())
+            }
+
+            fn edit_gradient<S: Shape, R>(
+                grads: &mut Gradients<$e, Self>,
+                of: &Tensor<S, $e, Self>,
+                f: impl FnOnce(&mut [$e]) -> R,
+            ) -> Result<R, <Self as HasErr>::Err> {
+                Ok(f(grads.get_or_alloc_mut(of)?))
+            }
+        }
+    )*};
+}
+devices!(f32 f64);
