@@ -19,6 +19,7 @@ pub mod lstm;
 mod par;
 pub mod pool;
 mod real;
+mod transpose;
 
 pub use instances::Kernels;
 pub use real::Real;

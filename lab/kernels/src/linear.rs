@@ -5,16 +5,22 @@
 
 use crate::{
     Real,
-    brgemm::{self, Element, Finish, Left, PANEL, Right, Seg, Shape},
+    brgemm::{self, DEPTH, Element, Finish, Left, PANEL, Right, Seg, Shape},
     dispatch::{Work, wide},
     par::{self, Shared},
     pool::Buf,
+    transpose::transpose,
 };
 
 /// Fewer rows are computed as dot products: packing the weights would cost more than it saves.
 const FEW_ROWS: usize = 4;
 /// Rows of a task where the columns alone do not keep all threads busy.
 const ROWS: usize = 64;
+
+/// Elements of an input that does not fit into the caches: it is then read once, not once for each panel of outputs.
+const LARGE: usize = 1 << 20;
+/// Rows whose part of a weight gradient is summed before the next rows are read.
+const SUM_ROWS: usize = 256;
 
 /// Sizes of a dense layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,34 +49,34 @@ impl Sizes {
 }
 
 /// `[output][channel][pixel]`, as PyTorch flattens an image, to `[output][pixel][channel]`.
-pub fn ordered<R: Real>(sizes: Sizes, weight: &[R], out: &mut [R]) {
-    swap(sizes.outputs, (sizes.channels, sizes.pixels), weight, out, |to, from| *to = from);
+///
+/// # Panics
+/// When a slice's length does not fit the sizes.
+pub fn ordered<R: Element>(sizes: Sizes, weight: &[R], out: &mut [R]) {
+    each_output(sizes, weight, out, |from, to| {
+        transpose((sizes.channels, sizes.pixels), (from, sizes.pixels), (to, sizes.channels));
+    });
 }
 
 /// Adds `[output][pixel][channel]` to `[output][channel][pixel]`.
-pub fn add_ordered<R: Real>(sizes: Sizes, ordered: &[R], sum: &mut [R]) {
-    swap(sizes.outputs, (sizes.pixels, sizes.channels), ordered, sum, |to, from| *to += from);
+///
+/// # Panics
+/// When a slice's length does not fit the sizes.
+pub fn add_ordered<R: Element>(sizes: Sizes, ordered: &[R], sum: &mut [R]) {
+    each_output(sizes, ordered, sum, |from, to| {
+        let mut turned = Buf::any(to.len());
+        transpose((sizes.pixels, sizes.channels), (from, sizes.channels), (&mut turned, sizes.pixels));
+        to.iter_mut().zip(&*turned).for_each(|(to, from)| *to += *from);
+    });
 }
 
-fn swap<R: Real>(
-    count: usize,
-    (rows, columns): (usize, usize),
-    x: &[R],
-    y: &mut [R],
-    put: impl Fn(&mut R, R) + Sync + Send,
-) {
-    assert_eq!((x.len(), y.len()), (count * rows * columns, count * rows * columns), "linear: elements of the weight");
-    let size = rows * columns;
+fn each_output<R: Element>(sizes: Sizes, x: &[R], y: &mut [R], work: impl Fn(&[R], &mut [R]) + Sync + Send) {
+    let size = sizes.inputs();
+    assert_eq!((x.len(), y.len()), (sizes.outputs * size, sizes.outputs * size), "linear: elements of the weight");
     let out = Shared::new(y);
-    par::each(count, |i| {
-        // SAFETY: each matrix is written by one call.
-        let to = unsafe { out.part(i * size, size) };
-        let from = &x[i * size..(i + 1) * size];
-        for r in 0..rows {
-            for c in 0..columns {
-                put(&mut to[c * rows + r], from[r * columns + c]);
-            }
-        }
+    par::each(sizes.outputs, |i| {
+        // SAFETY: each output's weights are written by one call.
+        work(&x[i * size..(i + 1) * size], unsafe { out.part(i * size, size) });
     });
 }
 
@@ -89,13 +95,19 @@ pub fn forward<R: Element>(sizes: Sizes, x: &[R], weight: &[R], y: &mut [R], fin
     if rows < FEW_ROWS {
         return by_dots(sizes, x, weight, &out, finish);
     }
+    if rows * inputs >= LARGE && channels <= DEPTH {
+        return by_chunks(sizes, x, weight, &out, finish);
+    }
     let panels = outputs.div_ceil(PANEL);
     let (blocks, height) = if panels >= 4 { (1, rows) } else { (rows.div_ceil(ROWS), ROWS) };
     par::each(panels * blocks, |task| {
         let (first, row) = (task / blocks * PANEL, task % blocks * height);
         let (n, m) = (PANEL.min(outputs - first), height.min(rows - row));
         let mut packed = Buf::<R>::any(inputs * PANEL);
-        transpose_panel(&weight[first * inputs..(first + n) * inputs], inputs, n, &mut packed);
+        if n < PANEL {
+            packed.fill(R::default());
+        }
+        transpose((n, inputs), (&weight[first * inputs..], inputs), (&mut packed, PANEL));
         let segs: Vec<Seg> =
             (0..pixels).map(|p| Seg { a: (p * rows + row) * channels, b: p * channels * PANEL }).collect();
         let bias = finish.bias.map(|bias| &bias[first..first + n]);
@@ -105,6 +117,42 @@ pub fn forward<R: Element>(sizes: Sizes, x: &[R], weight: &[R], y: &mut [R], fin
         // SAFETY: each block of rows and columns is written by one call and lies inside of y.
         unsafe {
             brgemm::product_raw(shape, &segs, left, right, out.at(row * outputs + first), Finish { bias, ..finish });
+        }
+    });
+}
+
+/// [`forward`] for an input larger than the caches: part after part of it meets all outputs.
+fn by_chunks<R: Element>(sizes: Sizes, x: &[R], weight: &[R], out: &Shared<R>, finish: Finish<'_, R>) {
+    let Sizes { rows, pixels, channels, outputs } = sizes;
+    let inputs = sizes.inputs();
+    let group = DEPTH / channels;
+    // All tasks read all weights, so a few tall ones.
+    let height = (rows / 2).clamp(ROWS, 4 * ROWS);
+    par::each(rows.div_ceil(height), |task| {
+        let (row, m) = (task * height, height.min(rows - task * height));
+        for from in (0..pixels).step_by(group) {
+            let to = pixels.min(from + group);
+            let (width, last) = ((to - from) * channels, to == pixels);
+            let segs: Vec<Seg> =
+                (from..to).map(|p| Seg { a: (p * rows + row) * channels, b: (p - from) * channels * PANEL }).collect();
+            let mut packed = Buf::<R>::zeros(width * PANEL);
+            for first in (0..outputs).step_by(PANEL) {
+                let n = PANEL.min(outputs - first);
+                let part = &weight[first * inputs + from * channels..];
+                transpose((n, width), (part, inputs), (&mut packed, PANEL));
+                let finish = Finish {
+                    add: finish.add || from > 0,
+                    bias: finish.bias.filter(|_| last).map(|bias| &bias[first..first + n]),
+                    slope: if last { finish.slope } else { R::ONE },
+                };
+                let left = Left { data: x, row: channels, column: 1 };
+                let right = Right::Panels { data: &packed, panel: packed.len() };
+                let shape = Shape { m, n, k: channels, ldc: outputs };
+                // SAFETY: each block of rows is written by one call and lies inside of y.
+                unsafe {
+                    brgemm::product_raw(shape, &segs, left, right, out.at(row * outputs + first), finish);
+                }
+            }
         }
     });
 }
@@ -156,31 +204,18 @@ pub fn weight_gradient<R: Element>(sizes: Sizes, dz: &[R], x: &[R], dw: &mut [R]
         let (part, row) = (task / blocks, task % blocks * height);
         let (pixel, first) = (part / panels, part % panels * PANEL);
         let (n, m) = (PANEL.min(channels - first), height.min(outputs - row));
-        let mut packed = Buf::<R>::any(rows * PANEL);
-        copy_panel(&x[pixel * rows * channels + first..], channels, rows, n, &mut packed);
-        let left = Left { data: &dz[row..], row: 1, column: outputs };
-        let right = Right::Panels { data: &packed, panel: packed.len() };
-        let shape = Shape { m, n, k: rows, ldc: inputs };
-        let place = out.at(row * inputs + pixel * channels + first);
-        // SAFETY: each block of outputs and channels is written by one call and lies inside of dw.
-        unsafe { brgemm::product_raw(shape, &[Seg { a: 0, b: 0 }], left, right, place, Finish::add()) };
-    });
-}
-
-/// Row j of `n` rows of `k` values becomes column j of a panel.
-fn transpose_panel<R: Real>(rows: &[R], k: usize, n: usize, panel: &mut [R]) {
-    const BLOCK: usize = 16;
-    if n < PANEL {
-        panel.fill(R::default());
-    }
-    for from in (0..k).step_by(BLOCK) {
-        let to = k.min(from + BLOCK);
-        for j in 0..n {
-            for (i, value) in rows[j * k + from..j * k + to].iter().enumerate() {
-                panel[(from + i) * PANEL + j] = *value;
-            }
+        let mut packed = Buf::<R>::any(rows.min(SUM_ROWS) * PANEL);
+        for from in (0..rows).step_by(SUM_ROWS) {
+            let k = SUM_ROWS.min(rows - from);
+            copy_panel(&x[(pixel * rows + from) * channels + first..], channels, k, n, &mut packed);
+            let left = Left { data: &dz[from * outputs + row..], row: 1, column: outputs };
+            let right = Right::Panels { data: &packed, panel: packed.len() };
+            let shape = Shape { m, n, k, ldc: inputs };
+            let place = out.at(row * inputs + pixel * channels + first);
+            // SAFETY: each block of outputs and channels is written by one call and lies inside of dw.
+            unsafe { brgemm::product_raw(shape, &[Seg { a: 0, b: 0 }], left, right, place, Finish::add()) };
         }
-    }
+    });
 }
 
 /// `n` columns of `k` rows, `ldb` elements apart, as a panel.
@@ -266,9 +301,15 @@ mod tests {
     #[test]
     fn forward_and_gradients_equal_the_sums_in_f64() {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
-        for (rows, pixels, channels, outputs) in
-            [(1, 1, 7, 3), (3, 4, 5, 40), (128, 1, 100, 70), (9, 6, 33, 1), (130, 3, 1, 200), (5, 1, 1, 5)]
-        {
+        for (rows, pixels, channels, outputs) in [
+            (1, 1, 7, 3),
+            (3, 4, 5, 40),
+            (128, 1, 100, 70),
+            (9, 6, 33, 1),
+            (130, 3, 1, 200),
+            (5, 1, 1, 5),
+            (300, 5, 700, 9),
+        ] {
             let s = Sizes { rows, pixels, channels, outputs };
             let (x, w) = (random(&mut rng, rows * s.inputs()), random(&mut rng, outputs * s.inputs()));
             let (bias, dz) = (random(&mut rng, outputs), random(&mut rng, rows * outputs));

@@ -120,6 +120,16 @@ pub trait Element: Real {
     /// Every element that the block names lies inside of its allocation; C is not read or written by others.
     unsafe fn block(block: &Block<'_, Self>, a: *const Self, b: *const Self, c: *mut Self);
 
+    /// Turns a matrix: y(c, r) = x(r, c).
+    ///
+    /// # Safety
+    /// `(rows, columns)` elements exist at `x`, as many in `columns` rows at `y`, and nobody else uses the latter.
+    #[doc(hidden)]
+    unsafe fn transpose(size: (usize, usize), x: (*const Self, usize), y: (*mut Self, usize)) {
+        // SAFETY: as the caller promises.
+        unsafe { crate::transpose::portable(size, x, y) }
+    }
+
     /// Dot products for destinations of few channels.
     #[doc(hidden)]
     fn dots(dots: &Dots<'_, Self>, first: usize, rows: usize, n: usize, sums: &mut [[Self; FEW]; ROWS]);
@@ -137,6 +147,16 @@ impl Element for f64 {
 }
 
 impl Element for f32 {
+    unsafe fn transpose(size: (usize, usize), x: (*const f32, usize), y: (*mut f32, usize)) {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            // SAFETY: the processor has AVX-512F; the rest as the caller promises.
+            return unsafe { crate::transpose::avx512(size, x, y) };
+        }
+        // SAFETY: as the caller promises.
+        unsafe { crate::transpose::portable(size, x, y) }
+    }
+
     fn dots(dots: &Dots<'_, Self>, first: usize, rows: usize, n: usize, sums: &mut [[Self; FEW]; ROWS]) {
         few::single(dots, first, rows, n, sums);
     }

@@ -1,0 +1,133 @@
+//! Our side: the same models, losses and optimisers as in `peer.py`.
+
+use dfdx::{nn::ZeroGrads, prelude::*};
+use lab::{
+    Cpu, Rows, loss,
+    nn::{self, Forward, Linear, Relu, Sequential},
+    ops::Want,
+    optim::{Adam, AdamConfig},
+    rng::{self, Init},
+};
+
+/// Training step or prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    Train,
+    Infer,
+}
+
+/// What is measured.
+#[derive(Debug, Clone)]
+pub struct Task {
+    pub name: &'static str,
+    pub what: What,
+    pub batch: usize,
+    /// 0: the model's own.
+    pub width: usize,
+    /// 0: the model's own.
+    pub length: usize,
+    pub threads: usize,
+}
+
+impl Task {
+    pub fn new(name: &'static str) -> Self {
+        Self { name, what: What::Train, batch: 128, width: 0, length: 0, threads: super::THREADS }
+    }
+
+    pub fn label(&self) -> String {
+        let mut label = format!("{} batch {}", self.name, self.batch);
+        for (what, n) in [("width", self.width), ("length", self.length)] {
+            if n > 0 {
+                label += &format!(" {what} {n}");
+            }
+        }
+        if self.threads != super::THREADS {
+            label += &format!(" threads {}", self.threads);
+        }
+        label
+    }
+}
+
+/// The name as the tables know it.
+pub fn known(name: &str) -> Option<&'static str> {
+    super::TARGETS.iter().map(|(known, ..)| *known).find(|known| *known == name)
+}
+
+/// A model with its data and optimiser.
+pub struct Model(Box<dyn FnMut() + Send>);
+
+impl Model {
+    pub fn new(task: &Task) -> Option<Self> {
+        let (batch, infer) = (task.batch, task.what == What::Infer);
+        let step: Box<dyn FnMut() + Send> = match (task.name, task.width) {
+            ("mlp", 0 | 512) => mlp::<512, 256>(batch, infer),
+            ("mlp", 128) => mlp::<128, 64>(batch, infer),
+            ("mlp", 256) => mlp::<256, 128>(batch, infer),
+            ("mlp", 1024) => mlp::<1024, 512>(batch, infer),
+            ("mlp", 2048) => mlp::<2048, 1024>(batch, infer),
+            ("dense_vae", _) => dense_vae(batch, infer),
+            _ => return None,
+        };
+        Some(Self(step))
+    }
+
+    pub fn step(&mut self) {
+        (self.0)();
+    }
+}
+
+fn adam(learning_rate: f64) -> Adam {
+    Adam::new(AdamConfig { learning_rate, ..AdamConfig::default() })
+}
+
+fn uniform<const N: usize>(batch: usize) -> Rows<N> {
+    use rand::Rng;
+    let mut rng = rng::keyed(1, "data", 0);
+    lab::rows((0..batch * N).map(|_| rng.r#gen()).collect()).expect("whole rows")
+}
+
+fn mlp<const W: usize, const H: usize>(batch: usize, infer: bool) -> Box<dyn FnMut() + Send> {
+    type Mlp<const W: usize, const H: usize> = Sequential<(Linear<784, W>, Relu, Linear<W, H>, Relu, Linear<H, 784>)>;
+    let mut net: Mlp<W, H> = nn::build(&Cpu::default(), 1, Init::Uniform).expect("a network");
+    let x = uniform::<784>(batch);
+    if infer {
+        return Box::new(move || drop(net.forward(x.clone())));
+    }
+    let (mut adam, mut grads) = (adam(1e-3), Some(net.alloc_grads()));
+    Box::new(move || {
+        let y = net.train(x.clone().traced(grads.take().expect("kept")), Want::Weights).expect("a forward pass");
+        let mut found = loss::mse(y, x.clone()).expect("a loss").backward();
+        adam.step(&mut net, &mut found).expect("a step");
+        grads = Some(found);
+    })
+}
+
+type Body = Sequential<(Linear<784, 400>, Relu)>;
+type Decoder = Sequential<(Linear<20, 400>, Relu, Linear<400, 784>)>;
+
+fn dense_vae(batch: usize, infer: bool) -> Box<dyn FnMut() + Send> {
+    type Net = (Body, Linear<400, 20>, Linear<400, 20>, Decoder);
+    let mut net: Net = nn::build(&Cpu::default(), 1, Init::Uniform).expect("a network");
+    let x = uniform::<784>(batch);
+    let noise =
+        move |step: u64| lab::rows::<20>(rng::normal(&mut rng::keyed(1, "noise", step), batch * 20)).expect("noise");
+    if infer {
+        return Box::new(move || {
+            let h = net.0.forward(x.clone());
+            let (mean, log_var) = (net.1.forward(h.clone()), net.2.forward(h));
+            drop(net.3.forward(loss::reparameterise(mean, log_var, noise(0)).expect("a draw")));
+        });
+    }
+    let (mut adam, mut grads, mut steps) = (adam(1e-3), Some(net.alloc_grads()), 0);
+    Box::new(move || {
+        steps += 1;
+        let h = net.0.train(x.clone().traced(grads.take().expect("kept")), Want::Weights).expect("a forward pass");
+        let log_var = net.2.forward_mut(h.with_empty_tape());
+        let mean = net.1.forward_mut(h);
+        let z = loss::reparameterise(mean.with_empty_tape(), log_var.with_empty_tape(), noise(steps)).expect("a draw");
+        let bce = loss::bce_with_logits(net.3.forward_mut(z), x.clone()).expect("a loss");
+        let mut found = (bce + loss::gaussian_kl(mean, log_var).expect("a loss")).backward();
+        adam.step(&mut net, &mut found).expect("a step");
+        grads = Some(found);
+    })
+}
