@@ -12,6 +12,8 @@ pub(super) struct Cell {
     pub code: String,
     /// Optimisation level that the first line asks for: `//! opt = 2`.
     pub opt: Option<u8>,
+    /// It makes variables, or may: types have to be found out.
+    pub types: bool,
     /// The first line asks how long it takes: `//! time`.
     pub time: bool,
     /// It loops or trains, so its own code may take time.
@@ -58,9 +60,11 @@ impl Cell {
     pub fn read(code: &str) -> Self {
         // Otherwise every text that this thread ever parsed is kept.
         proc_macro2::extra::invalidate_current_thread_spans();
-        let mut cell = Self { code: code.to_owned(), opt: asked_opt(code), time: asks_time(code), ..Self::default() };
+        let mut cell =
+            Self { code: code.to_owned(), opt: asked_opt(code), types: true, time: asks_time(code), ..Self::default() };
         let Some(statements) = statements(code) else { return cell };
         let source = without_commands(code);
+        cell.types = source.trim() != code.trim() || statements.iter().any(|each| matches!(each, syn::Stmt::Local(_)));
         let running = statements.iter().filter(|statement| !matches!(statement, syn::Stmt::Item(_)));
         cell.runs = running.map(|statement| text(&source, statement.span().byte_range()) + "\n").collect();
         cell.loops = cell.runs.parse().is_ok_and(|tokens| has_loop(tokens, FEW));

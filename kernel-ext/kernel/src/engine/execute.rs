@@ -50,7 +50,7 @@ impl EvcxrEngine {
         let release = cell.opt.is_some_and(|level| level >= 2);
         let opt = Opt { level: cell.opt.unwrap_or_else(|| self.memory.level(&cell)), release };
         let began = Instant::now();
-        let result = self.run(&named.code, opt, out);
+        let result = self.run(&named.code, opt, cell.types || rest != code, out);
         let took = began.elapsed();
         let (requested, killed) = self.control.end();
         self.aside.dismiss();
@@ -119,7 +119,7 @@ impl EvcxrEngine {
                 printed.push_str(&text);
             }
         };
-        let (done, _) = self.run(code, Opt::default(), &mut take)?;
+        let (done, _) = self.run(code, Opt::default(), true, &mut take)?;
         self.aside.dismiss();
         self.remove_loaded();
         self.settle(&plan, &done);

@@ -38,6 +38,7 @@ mod run_dir;
 mod runtime;
 mod shim;
 mod split;
+mod starts;
 mod stdin;
 mod suggest;
 mod times;
@@ -169,7 +170,7 @@ pub struct EvcxrEngine {
 }
 
 impl EvcxrEngine {
-    /// Starts evcxr and its child on a prepared folder and loads the prelude: 4 to 5 s.
+    /// Starts evcxr and its child on a prepared folder and loads the prelude: about 1 s.
     ///
     /// # Errors
     /// [`EngineError`] says what could not be started.
@@ -203,6 +204,7 @@ impl EvcxrEngine {
                 variables.push((String::from("LATHE_QUICK"), "1".into()));
             }
             variables.extend(options.env.iter().map(|(name, value)| (name.clone(), value.into())));
+            starts::begin(folder, &prepared);
             let plan = ChildPlan { exe: exe.clone(), working_dir: options.working_dir.clone(), variables };
             let place = folder.to_owned();
             std::thread::Builder::new()
@@ -248,7 +250,9 @@ impl EvcxrEngine {
             next_number: Some(0),
             explained: None,
         };
-        match engine.execute(PRELUDE, &mut |_| {}) {
+        let outcome = engine.execute(PRELUDE, &mut |_| {});
+        starts::end(&engine.folder);
+        match outcome {
             Outcome::Ok => {
                 engine.notice.clone_from(&options.notice);
                 // An older prelude was taken on purpose.
@@ -276,14 +280,21 @@ impl EvcxrEngine {
         std::fs::read_to_string(self.folder.join(shim::FAST_COUNT)).ok().and_then(|n| n.parse().ok()).unwrap_or(0)
     }
 
-    /// Compiles and runs code; what it shows goes to `out`, what happened to the report.
-    fn run(&mut self, code: &str, opt: Opt, out: &mut dyn FnMut(Output)) -> Result<(Done, Report), String> {
+    /// Compiles and runs code; what it shows goes to `out`, what happened to the report. Only with `types` may it make
+    /// variables.
+    fn run(
+        &mut self,
+        code: &str,
+        opt: Opt,
+        types: bool,
+        out: &mut dyn FnMut(Output),
+    ) -> Result<(Done, Report), String> {
         // What it knows is about to be old.
         self.aside.end();
         self.token += 1;
         let token = self.token;
         let (done, result) = bounded(1);
-        let job = Job::Execute { code: code.to_owned(), token, opt, done };
+        let job = Job::Execute { code: code.to_owned(), token, opt, types, done };
         let gone = || String::from("the engine's thread ended: restart the kernel");
         self.jobs.send(job).map_err(|_| gone())?;
         let mut report = Report::begin();

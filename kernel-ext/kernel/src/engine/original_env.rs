@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Every variable that the engine sets in its own process.
-pub(crate) const CHANGED: [&str; 8] = [
+pub(crate) const CHANGED: [&str; 9] = [
     "PATH",
     "CARGO_HOME",
     "CARGO",
@@ -13,6 +13,7 @@ pub(crate) const CHANGED: [&str; 8] = [
     "RUSTUP_TOOLCHAIN",
     "EVCXR_TMPDIR",
     "EVCXR_CONFIG_DIR",
+    "RUST_SRC_PATH",
     super::shim::RUN_ENV,
 ];
 

@@ -71,7 +71,7 @@ pub(super) fn with_engine_folder<T>(
         path.push(":");
         path.push(old);
     }
-    let set = [
+    let mut set = vec![
         ("PATH", path),
         // rust-analyzer looks here before PATH.
         ("CARGO_HOME", run.path.clone().into_os_string()),
@@ -80,12 +80,20 @@ pub(super) fn with_engine_folder<T>(
         ("EVCXR_CONFIG_DIR", run.path.clone().into_os_string()),
         (shim::RUN_ENV, run.path.clone().into_os_string()),
     ];
+    if let Some(library) = prepared.library_sources() {
+        set.push(("RUST_SRC_PATH", library.into_os_string()));
+    }
     for (name, value) in set {
         // SAFETY: Rust's own readers are serialised by std's lock, as is our writing by `RUN`; no C code in this process
         // reads the environment after start.
         unsafe { std::env::set_var(name, value) };
     }
-    start(&folder)
+    let unread = run.path.join(shim::UNREAD);
+    // Without it the start takes longer.
+    let _ = std::fs::write(&unread, "");
+    let started = start(&folder);
+    let _ = std::fs::remove_file(&unread);
+    started
 }
 
 fn make_run_dir(exe: &Path) -> Result<RunDir, EngineError> {

@@ -6,7 +6,7 @@
 use super::plan::Plan;
 use super::record::{Kind, Writer};
 use super::worker::Opt;
-use super::{calls, deps, diagnostics, original_env, patch, trim};
+use super::{calls, deps, diagnostics, original_env, patch, starts, trim};
 use crate::prepared::Prepared;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -27,6 +27,10 @@ pub(super) const OPT_LEVEL: &str = "opt-level";
 pub(super) const FAST_COUNT: &str = "fast-path.count";
 /// In an engine's folder: the FIFO to the kernel.
 pub(super) const FIFO: &str = "output.fifo";
+/// In an engine's folder: rust-analyzer is not to read any library yet.
+pub(super) const UNREAD: &str = "unread";
+/// In an engine's folder: rust-analyzer reads the libraries now.
+pub(super) const READING: &str = "reading";
 /// In the folder of a kernel process and of each engine: [`Config`].
 pub(super) const CONFIG: &str = "shim.json";
 /// Where evcxr wants to read the path of the library.
@@ -88,7 +92,15 @@ pub(super) fn cargo() -> ! {
         Some("config") if in_cell => std::process::exit(1),
         Some("rustc") if in_cell && text.contains(&"--print") => shim.print_rustc(&text),
         Some("clean") if in_cell => {}
-        Some("metadata") if folder.starts_with(&shim.prepared.info().sysroot) => {
+        Some("metadata")
+            if [shim.prepared.info().sysroot.as_path(), shim.prepared.dir()]
+                .iter()
+                .any(|of| folder.starts_with(of)) =>
+        {
+            if shim.starts_empty() {
+                println!("{}", crate::prepared::empty_library(&shim.run));
+                std::process::exit(0)
+            }
             match shim.prepared.sysroot_metadata() {
                 Some(answer) => println!("{}", answer.trim_end()),
                 // rust-analyzer then reads the standard library without the crates below it, and needs no network.
@@ -125,6 +137,13 @@ impl Shim {
             fail(&format!("{} is gone; restart the kernel", config.prepared.display()))
         };
         Self { run, config, prepared }
+    }
+
+    /// Is the question about the standard library that of an engine that starts, which wants nothing of it yet? All
+    /// engines of the process ask it in the same place; while one of them reads the libraries the answer is for that one.
+    fn starts_empty(&self) -> bool {
+        let engines = || fs::read_dir(&self.run).into_iter().flatten().flatten();
+        self.run.join(UNREAD).exists() && !engines().any(|engine| engine.path().join(READING).exists())
     }
 
     /// Becomes another program, in the environment from before the kernel changed it.
@@ -189,13 +208,22 @@ impl Shim {
         }
         self.restore(&mut rustc);
         rustc.current_dir(folder).stdin(Stdio::null());
+        let start = starts::Start::of(folder, check, &rustc);
         let mut compile = |source: &str| {
             stop_if_interrupted();
+            if let Some(known) = start.as_ref().and_then(|start| start.find(source, &library)) {
+                return known;
+            }
             if let Err(error) = fs::write(folder.join("cell/lib.rs"), source) {
                 fail(&format!("{}: {error}", folder.display()));
             }
             let output = rustc.output().unwrap_or_else(|error| fail(&format!("cannot run rustc: {error}")));
-            (output.status.code().unwrap_or(1), String::from_utf8_lossy(&output.stderr).into_owned())
+            let code = output.status.code().unwrap_or(1);
+            let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+            if let Some(start) = &start {
+                start.keep(source, code, &messages, &library);
+            }
+            (code, messages)
         };
         // The first that compiles. What the compiler says is about the last: no closures of ours, and of a type that cannot be
         // shown evcxr's own form gives the clearer message.
@@ -265,6 +293,13 @@ impl Shim {
                 fail(&error.to_string());
             }
             self.exec(Command::new(&self.prepared.info().cargo).args(args).current_dir(place));
+        }
+        if folder.join(UNREAD).exists() {
+            println!(
+                "{}",
+                crate::prepared::empty_metadata().replace(crate::prepared::FOLDER, &folder.to_string_lossy())
+            );
+            std::process::exit(0)
         }
         let answer = self.prepared.metadata().unwrap_or_else(|error| fail(&error.to_string()));
         let answer = answer.replace(crate::prepared::FOLDER, &folder.to_string_lossy());

@@ -23,8 +23,18 @@ const FOREVER: Duration = Duration::from_secs(3600);
 
 /// What the worker is asked.
 pub(super) enum Job {
-    Execute { code: String, token: u64, opt: Opt, done: Sender<Done> },
-    Ask { question: Question, done: Sender<Answer> },
+    /// `types`: the cell has variables whose type must be found out.
+    Execute {
+        code: String,
+        token: u64,
+        opt: Opt,
+        types: bool,
+        done: Sender<Done>,
+    },
+    Ask {
+        question: Question,
+        done: Sender<Answer>,
+    },
 }
 
 /// How a cell is compiled.
@@ -87,29 +97,60 @@ pub(super) fn start(child: Command) -> Result<CommandContext, EngineError> {
 /// Works until the engine is gone.
 pub(super) fn work(context: CommandContext, folder: &Path, jobs: &Receiver<Job>, aside: &Aside) {
     let mut context = Box::new(context);
-    aside.publish(&mut context);
-    serve(&mut context, folder, jobs);
+    serve(&mut context, folder, jobs, aside);
     aside.retract();
 }
 
-fn serve(context: &mut CommandContext, folder: &Path, jobs: &Receiver<Job>) {
+/// What rust-analyzer knows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Knowledge {
+    /// Nothing: evcxr started on an empty package. Enough for cells without a `let`.
+    Nothing,
+    /// It reads the libraries at the next cell or question.
+    Libraries,
+    /// It has answered a question about a type.
+    Warm,
+}
+
+/// Lets rust-analyzer read the libraries with the next source that it is given.
+///
+/// It looks at the package again when its manifest changes; evcxr writes its level of optimisation there, which the shim
+/// does not heed.
+fn learn(context: &mut CommandContext, folder: &Path) {
+    // Where this fails, types must be written.
+    let _ = std::fs::write(folder.join(shim::READING), "");
+    let _ = std::fs::remove_file(folder.join(shim::UNREAD));
+    let _ = context.set_opt_level("1");
+}
+
+fn serve(context: &mut CommandContext, folder: &Path, jobs: &Receiver<Job>, aside: &Aside) {
     let mut sync = Writer::open(&folder.join(shim::FIFO)).ok();
-    let (mut loaded, mut warm) = (false, false);
+    let (mut loaded, mut known) = (false, Knowledge::Nothing);
     loop {
-        let job = match jobs.recv_timeout(if loaded && !warm { IDLE } else { FOREVER }) {
+        let job = match jobs.recv_timeout(if loaded && known != Knowledge::Warm { IDLE } else { FOREVER }) {
             Ok(job) => job,
             Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {
-                // rust-analyzer reads the standard library at the first question about a type: better while nobody waits
-                // than in the first cell.
-                if loaded && !std::mem::replace(&mut warm, true) {
+                // rust-analyzer takes seconds before its first answer: better while nobody waits than in a cell.
+                if loaded && known != Knowledge::Warm {
+                    if known == Knowledge::Nothing {
+                        learn(context, folder);
+                    }
+                    known = Knowledge::Warm;
                     let _ = catch_unwind(AssertUnwindSafe(|| context.completions(WARM_UP, WARM_UP.len())));
+                    let _ = std::fs::remove_file(folder.join(shim::READING));
+                    aside.publish(context);
                 }
                 continue;
             }
         };
+        if known == Knowledge::Nothing && matches!(job, Job::Ask { .. } | Job::Execute { types: true, .. }) {
+            learn(context, folder);
+            known = Knowledge::Libraries;
+            aside.publish(context);
+        }
         match job {
-            Job::Execute { code, token, opt, done } => {
+            Job::Execute { code, token, opt, types: _, done } => {
                 // When it cannot be written the cell runs with the last level.
                 let _ = std::fs::write(folder.join(shim::OPT_LEVEL), opt.to_text());
                 let result = execute(context, &code);
@@ -117,6 +158,9 @@ fn serve(context: &mut CommandContext, folder: &Path, jobs: &Receiver<Job>) {
                 if let Some(sync) = &mut sync {
                     // Everything that the cell printed is in the FIFO before this mark.
                     let _ = sync.send(Kind::Sync, &token.to_le_bytes());
+                }
+                if known == Knowledge::Libraries {
+                    let _ = std::fs::remove_file(folder.join(shim::READING));
                 }
                 // The engine may have given up on us.
                 let _ = done.send(Done { result, variables });

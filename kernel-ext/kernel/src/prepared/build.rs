@@ -1,7 +1,7 @@
 //! Builds a prepared folder aside and renames it into place.
 
 use super::fingerprint::{Plan, ask};
-use super::{INFO, Info, METADATA, PrepareError, SYSROOT_METADATA, at, dylib_name, metadata};
+use super::{INFO, Info, METADATA, PrepareError, SYSROOT_METADATA, at, dylib_name, metadata, sources};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::BufRead;
@@ -36,9 +36,11 @@ pub(super) fn build(
         &["metadata", "--format-version=1", "--locked", "--offline", "--filter-platform", &plan.target],
     )?;
     let pruned = metadata::prune(&answer).map_err(|reason| PrepareError::Answer { what: "cargo metadata", reason })?;
-    write(&staging.path().join(METADATA), &pruned)?;
-    if let Some(answer) = sysroot_metadata(plan) {
-        write(&staging.path().join(SYSROOT_METADATA), &answer)?;
+    say("preparing the prelude: shortening sources for questions about types");
+    write(&staging.path().join(METADATA), &sources::write(&pruned, None, staging.path())?)?;
+    let library = plan.sysroot.join("lib/rustlib/src/rust/library");
+    if let Some(answer) = sysroot_metadata(plan, &library) {
+        write(&staging.path().join(SYSROOT_METADATA), &sources::write(&answer, Some(&library), staging.path())?)?;
     } else {
         say(
             "preparing the prelude: the standard library's own crates are not reachable; some types will need annotations",
@@ -73,12 +75,11 @@ pub(super) fn build(
 }
 
 /// What cargo says of the standard library's sources: rust-analyzer needs `hashbrown` to know what a `HashMap` gives.
-fn sysroot_metadata(plan: &Plan) -> Option<String> {
-    let library = plan.sysroot.join("lib/rustlib/src/rust/library");
+fn sysroot_metadata(plan: &Plan, library: &Path) -> Option<String> {
     let output = crate::engine::original_env::command(&plan.cargo)
         .args(["metadata", "--format-version=1", "--locked", "--filter-platform", &plan.target, "--manifest-path"])
         .arg(library.join("Cargo.toml"))
-        .current_dir(&library)
+        .current_dir(library)
         // The manifest uses unstable keys; rust-analyzer does the same.
         .env("__CARGO_TEST_CHANNEL_OVERRIDE_DO_NOT_USE_THIS", "nightly")
         .stdin(Stdio::null())

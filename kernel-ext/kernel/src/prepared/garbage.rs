@@ -1,6 +1,6 @@
 //! Old prepared folders.
 
-use super::{INFO, PrepareError, at, cache_root, lock_path};
+use super::{INFO, PrepareError, at, cache_root, lock_path, starts_path};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -36,6 +36,7 @@ fn collect_in(prepared: &Path, keep: usize) -> Result<Vec<PathBuf>, PrepareError
         if std::fs::remove_file(dir.join(INFO)).is_ok() && std::fs::remove_dir_all(&dir).is_ok() {
             // A failure only leaves an empty file behind.
             let _ = std::fs::remove_file(lock_path(&dir));
+            let _ = std::fs::remove_dir_all(starts_path(&dir));
             removed.push(dir);
         }
     }

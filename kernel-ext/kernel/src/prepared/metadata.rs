@@ -79,7 +79,43 @@ pub(super) fn prune(answer: &str) -> Result<String, String> {
     let packages: Vec<Value> = kept.iter().map(|id| slim_package(package[id])).chain([cell_package()]).collect();
     let nodes: Vec<Value> =
         kept.iter().filter_map(|id| node.get(id)).map(|n| slim_node(n, &kept)).chain([cell_node(lathe)]).collect();
-    let pruned = json!({
+    let pruned = answer_of(&packages, &nodes);
+    serde_json::to_string(&pruned).map_err(|error| error.to_string())
+}
+
+/// The answer while nothing is to be read: the cell's package alone.
+pub(crate) fn empty() -> String {
+    let node = json!({ "id": CELL, "dependencies": [], "features": [], "deps": [] });
+    answer_of(&[cell_package()], &[node]).to_string()
+}
+
+/// The same for the standard library: a `core` without a source.
+pub(crate) fn empty_library(folder: &std::path::Path) -> String {
+    let folder = folder.join("nothing");
+    let mut package = cell_package();
+    let id = "path+file:///nothing#core@0.0.0";
+    for (key, value) in [("name", json!("core")), ("version", json!("0.0.0")), ("id", json!(id))] {
+        package[key] = value;
+    }
+    package["manifest_path"] = json!(folder.join("Cargo.toml"));
+    package["targets"][0]["name"] = json!("core");
+    package["targets"][0]["kind"] = json!(["lib"]);
+    package["targets"][0]["crate_types"] = json!(["lib"]);
+    package["targets"][0]["src_path"] = json!(folder.join("lib.rs"));
+    let node = json!({ "id": id, "dependencies": [], "features": [], "deps": [] });
+    let mut answer = answer_of(&[package], &[node]);
+    for list in ["workspace_members", "workspace_default_members"] {
+        answer[list] = json!([id]);
+    }
+    answer["resolve"]["root"] = json!(id);
+    for path in ["workspace_root", "target_directory", "build_directory"] {
+        answer[path] = json!(folder);
+    }
+    answer.to_string()
+}
+
+fn answer_of(packages: &[Value], nodes: &[Value]) -> Value {
+    json!({
         "packages": packages,
         "workspace_members": [CELL],
         "workspace_default_members": [CELL],
@@ -89,8 +125,7 @@ pub(super) fn prune(answer: &str) -> Result<String, String> {
         "version": 1,
         "workspace_root": FOLDER,
         "metadata": null,
-    });
-    serde_json::to_string(&pruned).map_err(|error| error.to_string())
+    })
 }
 
 fn normal_deps(node: &Value) -> Vec<&str> {
@@ -108,9 +143,14 @@ fn normal_deps(node: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Only the library: build scripts, tests and examples would be loaded too.
 fn slim_package(package: &Value) -> Value {
     let mut package = package.clone();
+    only_library(&mut package);
+    package
+}
+
+/// Only the library: build scripts, tests and examples would be loaded too.
+pub(super) fn only_library(package: &mut Value) {
     let is_library = |target: &Value| {
         target["kind"].as_array().is_some_and(|kinds| {
             kinds.iter().any(|kind| {
@@ -123,19 +163,22 @@ fn slim_package(package: &Value) -> Value {
     }
     // The resolved graph says what is needed; these lists are long.
     package["dependencies"] = json!([]);
-    package
 }
 
 fn slim_node(node: &Value, kept: &BTreeSet<&str>) -> Value {
     let mut node = node.clone();
-    let known = |id: &Value| id.as_str().is_some_and(|id| kept.contains(id));
+    only_known(&mut node, &|id| id.as_str().is_some_and(|id| kept.contains(id)));
+    node
+}
+
+/// Forgets dependencies on packages that are not there.
+pub(super) fn only_known(node: &mut Value, known: &dyn Fn(&Value) -> bool) {
     if let Some(deps) = node["deps"].as_array_mut() {
         deps.retain(|dep| known(&dep["pkg"]));
     }
     if let Some(dependencies) = node["dependencies"].as_array_mut() {
         dependencies.retain(known);
     }
-    node
 }
 
 fn cell_package() -> Value {

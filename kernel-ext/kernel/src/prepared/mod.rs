@@ -9,9 +9,11 @@ mod fingerprint;
 mod garbage;
 mod metadata;
 
-pub(crate) use metadata::FOLDER;
 mod root;
+mod skeleton;
+mod sources;
 
+pub(crate) use metadata::{FOLDER, empty as empty_metadata, empty_library};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
@@ -149,6 +151,11 @@ impl Prepared {
         &self.info
     }
 
+    /// Where what compiling the first cells of every session gave is kept; it may not exist.
+    pub(crate) fn starts(&self) -> PathBuf {
+        starts_path(&self.dir)
+    }
+
     /// The dylib that cells link: `--extern lathe=<this>`.
     pub fn library(&self) -> PathBuf {
         self.dir.join(dylib_name())
@@ -199,18 +206,34 @@ impl Prepared {
 
     /// The answer to `cargo metadata` for the standard library, if it was to be had.
     pub(crate) fn sysroot_metadata(&self) -> Option<String> {
-        std::fs::read_to_string(self.dir.join(SYSROOT_METADATA)).ok()
+        std::fs::read_to_string(self.dir.join(SYSROOT_METADATA)).ok().map(|answer| self.placed(&answer))
+    }
+
+    /// The sources of the standard library that rust-analyzer reads.
+    pub(crate) fn library_sources(&self) -> Option<PathBuf> {
+        let library = self.dir.join(sources::SOURCES).join(sources::LIBRARY);
+        library.join("core").is_dir().then_some(library)
     }
 
     /// The pruned answer to `cargo metadata` for a package that depends on `lathe`; see the `metadata` module.
     pub(crate) fn metadata(&self) -> io::Result<String> {
-        std::fs::read_to_string(self.dir.join(METADATA))
+        std::fs::read_to_string(self.dir.join(METADATA)).map(|answer| self.placed(&answer))
+    }
+
+    /// An answer that names this folder.
+    fn placed(&self, answer: &str) -> String {
+        answer.replace(sources::PREPARED, &self.dir.to_string_lossy())
     }
 }
 
 /// `liblathe.so` (or what this platform calls it).
 pub(crate) fn dylib_name() -> String {
     format!("{}lathe{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
+}
+
+/// Beside a prepared folder: what compiling the first cells of every session gave.
+fn starts_path(dir: &Path) -> PathBuf {
+    dir.with_extension("starts")
 }
 
 fn lock_path(dir: &Path) -> PathBuf {
