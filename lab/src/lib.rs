@@ -43,6 +43,7 @@ pub mod nn;
 pub mod ops;
 pub mod optim;
 pub mod rng;
+pub mod shape;
 #[cfg(test)]
 mod testing;
 pub mod train;

@@ -4,9 +4,16 @@ use dfdx::{
     nn::tensor_collection::{
         RecursiveWalker, TensorCollection, TensorOptions, TensorVisitor, ViewTensorMut, ViewTensorName,
     },
-    shapes::{Dtype, Shape},
-    tensor::{Cpu, CpuError, Gradients, Tensor},
-    tensor_ops::Device,
+    shapes::{Dtype, HasShape, Shape},
+    tensor::{Cpu, CpuError, Gradients, Tensor, TensorFromVec, Trace},
+    tensor_ops::{Backward, Device, SumTo},
+};
+use rand::Rng;
+
+use crate::{
+    nn::{Forward, Layer},
+    ops::Want,
+    rng::keyed,
 };
 
 /// Shows each parameter's name and values to `f` and writes back what it leaves.
@@ -115,5 +122,49 @@ pub(crate) fn check_gradients<M: TensorCollection<f64, Cpu>>(
                 analytic[k]
             );
         }
+    }
+}
+
+/// Compares the gradients of a layer's weights and input with central differences, for the loss Σ cᵢ yᵢ with random x and c;
+/// and the gradients that are wanted alone with those of both.
+pub(crate) fn check_layer<S: Shape, M>(layer: &mut M, shape: S, seed: u64)
+where
+    M: TensorCollection<f64, Cpu> + Layer<S, f64, Cpu>,
+{
+    let device = Cpu::default();
+    let mut rng = keyed(seed, "check_layer", 0);
+    let mut draw = |n: usize| (0..n).map(|_| rng.gen_range(-1.0..1.0)).collect::<Vec<f64>>();
+    let x = device.tensor_from_vec(draw(shape.num_elements()), shape);
+    let out = *layer.run(x.clone(), Want::All).expect("runs").shape();
+    let factors = device.tensor_from_vec(draw(out.num_elements()), out);
+    let loss = |layer: &M, x: &Tensor<S, f64, Cpu>| {
+        let y = layer.run(x.clone(), Want::All).expect("runs");
+        y.as_vec().iter().zip(factors.as_vec()).map(|(y, c)| y * c).sum::<f64>()
+    };
+    let grads = |layer: &M, want| {
+        let y = layer.run(x.leaky_trace(), want).expect("runs");
+        (y * factors.clone()).sum::<(), _>().backward()
+    };
+    let all = grads(layer, Want::All);
+    let dx = all.get(&x).as_vec();
+    let mut grads_of = grads(layer, Want::All);
+    let weights = gradients(layer, &mut grads_of);
+    let mut grads_of = grads(layer, Want::Weights);
+    let alone = gradients(layer, &mut grads_of);
+    assert_eq!(alone, weights, "weights alone");
+    assert_eq!(grads(layer, Want::Input).get(&x).as_vec(), dx, "input alone");
+    let mut grads_of = grads(layer, Want::Input);
+    let frozen = gradients(layer, &mut grads_of);
+    assert!(frozen.iter().all(|(_, dw)| dw.iter().all(|d| *d == 0.0)), "frozen weights have no gradient");
+    check_gradients(layer, all, 40, |layer| loss(layer, &x));
+    let (values, e) = (x.as_vec(), 1e-5);
+    for k in (0..values.len()).step_by(values.len().div_ceil(60).max(1)) {
+        let at = |delta: f64| {
+            let mut values = values.clone();
+            values[k] += delta;
+            device.tensor_from_vec(values, shape)
+        };
+        let numeric = (loss(layer, &at(e)) - loss(layer, &at(-e))) / (2.0 * e);
+        assert!((dx[k] - numeric).abs() < 1e-7 * (1.0 + numeric.abs()), "input[{k}]: {} {numeric}", dx[k]);
     }
 }

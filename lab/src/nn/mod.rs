@@ -39,6 +39,7 @@
 //! ```
 
 mod activation;
+mod conv;
 mod linear;
 mod lstm;
 mod reshape;
@@ -52,9 +53,10 @@ use dfdx::{
 };
 
 pub use activation::{Activate, LeakyRelu, Relu, Sigmoid, Tanh};
+pub use conv::{Conv2d, ConvTranspose2d, UnbiasedConv2d, UnbiasedConvTranspose2d};
 pub use linear::{Linear, UnbiasedLinear};
 pub use lstm::Lstm;
-pub use reshape::{Flatten, Unflatten};
+pub use reshape::{As, Flatten, Unflatten};
 pub use sequential::Sequential;
 
 use crate::{
@@ -164,28 +166,28 @@ impl<S: Shape, E: Real, D: LabDevice<E>, L: Layer<S, E, D> + ?Sized> Forward<S, 
 /// device.
 macro_rules! module {
     ([$($generics:tt)*] $layer:ty) => {
-        impl<$($generics)* S: dfdx::shapes::Shape, E: $crate::nn::Real, D: $crate::ops::LabDevice<E>, T: dfdx::tensor::Tape<E, D>>
-            dfdx::nn::Module<dfdx::tensor::Tensor<S, E, D, T>> for $layer
+        impl<$($generics)* X: dfdx::shapes::Shape, E: $crate::nn::Real, D: $crate::ops::LabDevice<E>, T: dfdx::tensor::Tape<E, D>>
+            dfdx::nn::Module<dfdx::tensor::Tensor<X, E, D, T>> for $layer
         where
-            Self: $crate::nn::Layer<S, E, D>,
+            Self: $crate::nn::Layer<X, E, D>,
         {
-            type Output = dfdx::tensor::Tensor<<Self as $crate::nn::Layer<S, E, D>>::Output, E, D, T>;
+            type Output = dfdx::tensor::Tensor<<Self as $crate::nn::Layer<X, E, D>>::Output, E, D, T>;
             type Error = D::Err;
 
-            fn try_forward(&self, x: dfdx::tensor::Tensor<S, E, D, T>) -> Result<Self::Output, D::Err> {
+            fn try_forward(&self, x: dfdx::tensor::Tensor<X, E, D, T>) -> Result<Self::Output, D::Err> {
                 $crate::nn::Forward::run(self, x, $crate::ops::Want::All)
             }
         }
 
-        impl<$($generics)* S: dfdx::shapes::Shape, E: $crate::nn::Real, D: $crate::ops::LabDevice<E>, T: dfdx::tensor::Tape<E, D>>
-            dfdx::nn::ModuleMut<dfdx::tensor::Tensor<S, E, D, T>> for $layer
+        impl<$($generics)* X: dfdx::shapes::Shape, E: $crate::nn::Real, D: $crate::ops::LabDevice<E>, T: dfdx::tensor::Tape<E, D>>
+            dfdx::nn::ModuleMut<dfdx::tensor::Tensor<X, E, D, T>> for $layer
         where
-            Self: $crate::nn::Layer<S, E, D>,
+            Self: $crate::nn::Layer<X, E, D>,
         {
-            type Output = dfdx::tensor::Tensor<<Self as $crate::nn::Layer<S, E, D>>::Output, E, D, T>;
+            type Output = dfdx::tensor::Tensor<<Self as $crate::nn::Layer<X, E, D>>::Output, E, D, T>;
             type Error = D::Err;
 
-            fn try_forward_mut(&mut self, x: dfdx::tensor::Tensor<S, E, D, T>) -> Result<Self::Output, D::Err> {
+            fn try_forward_mut(&mut self, x: dfdx::tensor::Tensor<X, E, D, T>) -> Result<Self::Output, D::Err> {
                 $crate::nn::Forward::train(self, x, $crate::ops::Want::All)
             }
         }

@@ -112,9 +112,13 @@ impl<E: Real, D: LabDevice<E>> Chain<E, D> {
     /// The same as `[pixel][image][channel]`, for a shape of `images`, `channels` and `pixels`.
     pub fn begin_pixels(&mut self, (images, channels, pixels): (usize, usize, usize)) -> Step<E> {
         self.activate_pending(Activation::Identity);
+        let layout = Layout::Pixels { pixels, images, channels };
+        if self.layout != Layout::Rows && self.layout != layout {
+            // Images of another shape, flattened and cut anew.
+            drop(self.begin_rows());
+        }
         if self.layout == Layout::Rows {
             let sizes = (images, channels, pixels);
-            let layout = Layout::Pixels { pixels, images, channels };
             if images * channels == 1 || pixels == 1 {
                 self.layout = layout;
                 return self.begin();

@@ -1,6 +1,10 @@
 //! Which pixels meet at which filter tap.
 
-use std::num::NonZeroUsize;
+use std::{
+    collections::HashMap,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex},
+};
 
 /// Kernel size, stride, padding and dilation along one axis, with PyTorch's meanings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,7 +103,7 @@ pub struct Geometry {
 impl Geometry {
     /// The plan for a big side of `height` x `width` pixels; `None` when the kernel does not fit.
     pub fn new((height, width): (usize, usize), (down, across): (Axis, Axis)) -> Option<Self> {
-        Self::between((height, width), (down.output(height)?, across.output(width)?), (down, across))
+        Some(Self::between((height, width), (down.output(height)?, across.output(width)?), (down, across)))
     }
 
     /// The plan of a transposed convolution, whose big side is its output: (length - 1) stride - 2 padding + dilation (kernel - 1)
@@ -109,10 +113,28 @@ impl Geometry {
             let full = small.checked_sub(1)? * axis.stride.get() + axis.dilation.get() * axis.kernel.checked_sub(1)?;
             (full + extra + 1).checked_sub(2 * axis.padding).filter(|length| *length > 0)
         };
-        Self::between((length(small.0, down, extra.0)?, length(small.1, across, extra.1)?), small, (down, across))
+        Some(Self::between((length(small.0, down, extra.0)?, length(small.1, across, extra.1)?), small, (down, across)))
     }
 
-    fn between(big: (usize, usize), small: (usize, usize), (down, across): (Axis, Axis)) -> Option<Self> {
+    /// The plan between sides of these sizes, made once and kept for the next call.
+    ///
+    /// The sizes may differ from those of [`Geometry::new`]: positions outside of a side are padding. So a small side as long as
+    /// the big one with padding (kernel - 1) dilation makes a causal convolution.
+    pub fn kept(big: (usize, usize), small: (usize, usize), axes: (Axis, Axis)) -> Arc<Self> {
+        type Key = ((usize, usize), (usize, usize), (Axis, Axis));
+        static KEPT: Mutex<Option<HashMap<Key, Arc<Geometry>>>> = Mutex::new(None);
+        /// A network has few; more come from programs that go through many sizes.
+        const MOST: usize = 64;
+        // A plan that was put there is whole, even if a thread panicked elsewhere.
+        let mut kept = KEPT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let kept = kept.get_or_insert_default();
+        if kept.len() >= MOST && !kept.contains_key(&(big, small, axes)) {
+            kept.clear();
+        }
+        Arc::clone(kept.entry((big, small, axes)).or_insert_with(|| Arc::new(Self::between(big, small, axes))))
+    }
+
+    fn between(big: (usize, usize), small: (usize, usize), (down, across): (Axis, Axis)) -> Self {
         let taps = down.kernel * across.kernel;
         let mut by_small = vec![Vec::new(); small.0 * small.1];
         let mut by_big = vec![Vec::new(); big.0 * big.1];
@@ -133,7 +155,7 @@ impl Geometry {
         let stride = across.stride.get();
         let by_small = Side { runs: runs(&by_small, small.1, 1, stride), meetings: by_small };
         let by_big = Side { runs: runs(&by_big, big.1, stride, 1), meetings: by_big };
-        Some(Self { big, small, taps, by_small, by_big, by_tap })
+        Self { big, small, taps, by_small, by_big, by_tap }
     }
 
     /// Pixels of the big side.
