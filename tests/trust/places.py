@@ -31,6 +31,8 @@ def check(function):
 class Kernel:
     def __init__(self, cwd=None, **environment):
         self.manager = KernelManager(kernel_name="lathe")
+        # What the kernel's spec says would win.
+        self.manager.kernel_spec.env.update(environment)
         home = pathlib.Path.home()
         env = dict(os.environ, CARGO_HOME=os.environ.get("CARGO_HOME", str(home / ".cargo")), RUSTUP_HOME=os.environ.get("RUSTUP_HOME", str(home / ".rustup")))
         self.manager.start_kernel(env=dict(env, **environment), cwd=None if cwd is None else str(cwd))

@@ -48,6 +48,7 @@ mod types;
 mod worker;
 
 pub use complete::{Completeness, is_complete, is_expression};
+pub(crate) use deps::usage as added_crates;
 pub use run_dir::remove_private_folder;
 
 use crate::api::{Answer, Asker, Completion, Engine, Interrupter, Messenger, Outcome, Output, Question, Stream};

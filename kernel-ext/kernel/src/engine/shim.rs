@@ -254,12 +254,7 @@ impl Shim {
         if section.is_empty() {
             return Vec::new();
         }
-        let cargo = || {
-            let mut command = Command::new(&self.prepared.info().cargo);
-            self.restore(&mut command);
-            command.env("RUSTC", &self.prepared.info().rustc);
-            command
-        };
+        let cargo = || self.real_cargo();
         let mut kernel = Writer::open(&folder.join(FIFO)).ok();
         let mut say = |text: &str| {
             if let Some(kernel) = &mut kernel {
@@ -267,7 +262,7 @@ impl Shim {
                 let _ = kernel.send(Kind::Stderr, text.as_bytes());
             }
         };
-        match deps::build(folder, &section, &self.prepared.info().sysroot, cargo, &mut say) {
+        match self.request(folder, &section).build(cargo, &mut say) {
             Ok(args) => {
                 stop_if_interrupted();
                 args
@@ -278,6 +273,19 @@ impl Shim {
                 std::process::exit(1)
             }
         }
+    }
+
+    /// cargo itself, in the environment from before the kernel changed it.
+    fn real_cargo(&self) -> Command {
+        let mut command = Command::new(&self.prepared.info().cargo);
+        self.restore(&mut command);
+        command.env("RUSTC", &self.prepared.info().rustc);
+        command
+    }
+
+    fn request<'a>(&'a self, folder: &'a Path, section: &'a str) -> deps::Request<'a> {
+        let info = self.prepared.info();
+        deps::Request { folder, section, toolchain: &info.sysroot, target: &info.target }
     }
 
     fn metadata(&self, folder: &Path, args: &[OsString]) -> ! {
@@ -292,7 +300,12 @@ impl Shim {
             if let Err(error) = written {
                 fail(&error.to_string());
             }
-            self.exec(Command::new(&self.prepared.info().cargo).args(args).current_dir(place));
+            let args: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
+            let output = deps::validate(folder, &place, &args, || self.real_cargo());
+            let output = output.unwrap_or_else(|error| fail(&format!("cannot run cargo: {error}")));
+            print!("{}", String::from_utf8_lossy(&output.stdout));
+            eprint!("{}", String::from_utf8_lossy(&output.stderr));
+            std::process::exit(output.status.code().unwrap_or(1))
         }
         if folder.join(UNREAD).exists() {
             println!(
@@ -308,22 +321,8 @@ impl Shim {
             println!("{answer}");
         } else {
             register(folder);
-            let real = || {
-                let mut command = Command::new(&self.prepared.info().cargo);
-                self.restore(&mut command);
-                command
-            };
-            println!(
-                "{}",
-                deps::merge_metadata(
-                    &answer,
-                    &section,
-                    &self.prepared.info().target,
-                    &self.prepared.info().sysroot,
-                    real
-                )
-                .unwrap_or(answer)
-            );
+            let merged = self.request(folder, &section).merge_metadata(&answer, || self.real_cargo());
+            println!("{}", merged.unwrap_or(answer));
         }
         std::process::exit(0)
     }

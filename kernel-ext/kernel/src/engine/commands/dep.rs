@@ -51,34 +51,68 @@ fn advice(name: &str, version: &str, wanted: Option<&str>, args: &str) -> (Strin
     (text, false)
 }
 
+/// What cargo says only about a package and its dependencies.
+const CARGOS: [&str; 17] = [
+    "no matching package",
+    "failed to select a version",
+    "failed to get",
+    "failed to load source",
+    "failed to download",
+    "failed to fetch",
+    "failed to parse",
+    "failed to read",
+    "could not find",
+    "unable to update",
+    "missing a lib target",
+    "Invalid :dep command",
+    "does not have these features",
+    "does not have that feature",
+    "does not have feature",
+    "No such file or directory (os error 2)",
+    "Not a directory (os error 20)",
+];
+
+/// Its progress, which it writes above what went wrong.
+const PROGRESS: [&str; 7] =
+    ["Updating", "Downloading", "Downloaded", "Blocking", "Locking", "Adding", "warning: spurious"];
+
 /// Was it cargo that did not like a `:dep` line? Then its words, with what helps.
 pub(in crate::engine) fn refused(code: &str, message: &str) -> Option<String> {
-    let added = code.lines().any(|line| line.trim_start().starts_with(":dep"));
-    let phrases = [
-        "no matching package",
-        "failed to select a version",
-        "failed to get",
-        "failed to load source",
-        "failed to download",
-        "failed to fetch",
-        "failed to parse",
-        "failed to read",
-        "could not find",
-        "error: unable to update",
-        "missing a lib target",
-        "Invalid :dep command",
-    ];
-    if !added || !phrases.iter().any(|phrase| message.contains(phrase)) {
+    let added: Vec<&str> =
+        code.lines().filter_map(|line| line.trim_start().strip_prefix(":dep ")).map(str::trim).collect();
+    if added.is_empty() || !CARGOS.iter().any(|phrase| message.contains(phrase)) {
         return None;
     }
-    let text = message.replace("error: ", "").replace("evcxr_dummy_validate_dep", "this notebook");
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty() && !line.contains("Tip:")).collect();
-    let mut text = lines.join("\n");
-    let offline = ["offline", "Could not resolve host", "dns error", "failed to download", "network"];
-    if offline.iter().any(|word| message.contains(word)) {
-        text.push_str("\nwithout the network only crates can be added that were downloaded before");
+    let folder = |line: &&&str| line.starts_with(['.', '/']) || line.contains("path");
+    if let Some(line) = added.iter().find(folder).filter(|_| message.contains("os error 2")) {
+        return Some(format!(
+            "`:dep {line}`: there is no crate in this folder: {message}\ngive the folder that holds the crate's Cargo.toml; a \
+             relative one begins at the notebook's folder"
+        ));
     }
-    Some(text)
+    let text = message.replace("error: ", "").replace("evcxr_dummy_validate_dep", "this notebook");
+    let noise = |line: &str| {
+        let line = line.trim();
+        line.is_empty() || line.contains("Tip:") || PROGRESS.iter().any(|word| line.starts_with(word))
+    };
+    let lines: Vec<&str> = text.lines().filter(|line| !noise(line)).collect();
+    let offline = ["offline", "resolve host", "dns error", "failed to download", "network", "Could not connect"];
+    if !offline.iter().any(|word| message.contains(word)) {
+        return Some(lines.join("\n"));
+    }
+    let why = match std::env::var("CARGO_NET_OFFLINE").is_ok_and(|value| value == "true" || value == "1") {
+        true => "CARGO_NET_OFFLINE is set, so nothing is downloaded",
+        false => "there is no network",
+    };
+    // Without the network cargo offers to switch off what is off already.
+    let lines: Vec<&str> =
+        lines.into_iter().filter(|line| !line.contains("--offline") && !line.contains("offline mode")).collect();
+    Some(format!(
+        "`:dep {}` needs something that is not on this machine, and {why}.\nConnect and run the cell again; crates that were \
+         downloaded once, and those in a folder (`:dep NAME = {{ path = \"FOLDER\" }}`), work without. cargo says:\n{}",
+        added.join("`, `:dep "),
+        lines.join("\n")
+    ))
 }
 
 #[cfg(test)]
@@ -102,7 +136,17 @@ mod tests {
         let text = refused(":dep itertolls", message).expect("it is about the line");
         assert_eq!(text, "no matching package named `itertolls` found\nlocation searched: crates.io index");
         assert_eq!(refused("let a = 1;", message), None);
-        let offline = refused(":dep a", "no matching package named `a` found\nyou are using offline mode").unwrap();
-        assert!(offline.contains("downloaded before"));
+        let said = "no matching package named `a` found\nlocation searched: crates.io index\nAs a reminder, you're using offline mode";
+        let offline = refused(":dep a = \"1\"", said).expect("it is about the line");
+        assert!(offline.starts_with("`:dep a = \"1\"` needs something that is not on this machine"), "{offline}");
+        assert!(offline.contains("Connect and run the cell again") && !offline.contains("reminder"), "{offline}");
+    }
+
+    #[test]
+    fn a_folder_without_a_crate_is_named() {
+        let text =
+            refused(":dep ./nowhere\n1", "No such file or directory (os error 2)").expect("it is about the line");
+        assert!(text.starts_with("`:dep ./nowhere`: there is no crate in this folder"), "{text}");
+        assert_eq!(refused("std::fs::read(\"x\")?;", "No such file or directory (os error 2)"), None);
     }
 }

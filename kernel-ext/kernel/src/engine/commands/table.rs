@@ -67,7 +67,7 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     (":sccache", "the prelude is compiled once and kept, and so are the crates of `:dep`"),
     (
         ":clear_cache",
-        "the crates of `:dep` lie in the folder `deps` of Lathe's cache folder; remove it to free the space",
+        "the crates of `:dep` lie in the folder `deps` of Lathe's cache folder, of which the oldest go by themselves",
     ),
     (":toolchain", "the file rust-toolchain.toml of the clone says which compiler is used"),
     (":offline", "set CARGO_NET_OFFLINE=true before Jupyter starts"),

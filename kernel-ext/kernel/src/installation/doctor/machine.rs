@@ -81,6 +81,20 @@ pub(super) fn disk() -> Check {
     Check::ok("disk", found)
 }
 
+/// The crates that notebooks added.
+pub(super) fn added_crates() -> Option<Check> {
+    let (folder, bytes, bound) = crate::engine::added_crates()?;
+    let (now, most) = (bytes as f64 / 1e6, bound as f64 / 1e6);
+    let found = format!("crates of `:dep`: {now:.0} MB of at most {most:.0} MB in {}", folder.display());
+    // Sets that were used within the hour stay, and one that is larger than all.
+    Some(if now > 1.5 * most {
+        let cure = "the oldest go when the next one is compiled; or remove the folder while no kernel runs";
+        Check::note("added crates", found, cure)
+    } else {
+        Check::ok("added crates", found)
+    })
+}
+
 pub(super) fn memory() -> Check {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let free =

@@ -71,6 +71,7 @@ pub fn examine(patient: &Patient, tell: &mut dyn FnMut(&Check)) -> Vec<Check> {
     let (prepared, checks) = prelude::prepared(patient);
     add(checks);
     add(machine::folders());
+    add(machine::added_crates().into_iter().collect());
     add(vec![machine::disk(), machine::memory(), machine::ports()]);
     add(vec![jupyter::runtime_folder()]);
     let entries = list(&places::data_folders(&patient.program));
