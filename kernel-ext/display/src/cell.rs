@@ -13,6 +13,7 @@ use lathe_events::interrupt;
 
 use crate::out::{self, Place};
 
+pub mod early;
 pub mod store;
 
 /// The environment variable with two inherited file descriptors, `"r,w"`: a byte read from `r` asks for a flush of std's
@@ -88,20 +89,38 @@ pub fn check() {
 
 fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
     let payload = info.payload();
-    let message = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| String::from("a panic without a message"));
+    let message = payload_text(payload);
     let (file, line, column) =
         info.location().map_or((String::new(), 0, 0), |at| (at.file().to_owned(), at.line(), at.column()));
     // Symbolising a stack takes seconds with a library of this size, so it is only made on request.
     let wanted = std::env::var_os("LATHE_BACKTRACE").is_some();
-    let mut backtrace = crate::crash::calls_line();
+    let mut backtrace = crate::crash::calls_line(info.location());
     if wanted {
         backtrace.push_str(&std::backtrace::Backtrace::force_capture().to_string());
     }
     out::send(&Frame::Panic { message, file, line, column, backtrace });
+}
+
+/// What a panic says. A `panic_any` may carry anything: numbers, characters and errors are shown too.
+fn payload_text(payload: &(dyn std::any::Any + Send)) -> String {
+    macro_rules! shown {
+        ($($kind:ty),*) => {
+            $(if let Some(value) = payload.downcast_ref::<$kind>() {
+                return format!("panicked with the value {value:?} ({})", stringify!($kind));
+            })*
+        };
+    }
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        return (*text).to_owned();
+    }
+    if let Some(text) = payload.downcast_ref::<String>() {
+        return text.clone();
+    }
+    if let Some(error) = payload.downcast_ref::<Box<dyn std::error::Error + Send + Sync>>() {
+        return early::error(&**error).replace(early::CAUSE, "\ncaused by: ");
+    }
+    shown!(i32, u8, usize, i64, u64, i8, i16, u16, u32, isize, i128, u128, f64, f32, bool, char, ());
+    String::from("panicked with a value that is no text: a panic! with a message says more")
 }
 
 fn flush_forever() {
@@ -161,6 +180,16 @@ mod tests {
     use std::os::fd::AsRawFd as _;
 
     use super::*;
+
+    #[test]
+    fn panics_of_any_kind_say_something() {
+        let said = |value: Box<dyn std::any::Any + Send>| payload_text(&*value);
+        assert_eq!(said(Box::new("text")), "text");
+        assert_eq!(said(Box::new(String::from("made"))), "made");
+        assert_eq!(said(Box::new(5)), "panicked with the value 5 (i32)");
+        assert_eq!(said(Box::new('x')), "panicked with the value 'x' (char)");
+        assert!(said(Box::new(vec![1])).contains("no text"));
+    }
 
     #[test]
     fn descriptors_are_read_with_care() {

@@ -3,17 +3,19 @@
 //! Only addresses leave the process; the kernel finds the lines. In the handler of a signal almost nothing is allowed, so
 //! everything that can be made before is made in [`install`].
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use lathe_events::frame::{CALLS, ENDED, Frame};
+use lathe_events::frame::{CALLS, ENDED, Frame, HOME};
 
 /// Calls of the cell that are told, the innermost first.
 const TOLD: usize = 64;
 /// Calls that are walked: a panic may come from deep inside a library.
 const WALKED: usize = 2_000;
+/// Libraries of cells that are looked through.
+const LIBRARIES: usize = 256;
 /// Of the handler's own stack: the cell's may be full.
 const STACK: usize = 256 << 10;
 /// Signals that mean that the program is wrong.
@@ -31,58 +33,85 @@ static FRAME: OnceLock<(String, String)> = OnceLock::new();
 static TOP: AtomicUsize = AtomicUsize::new(0);
 static SIZE: AtomicUsize = AtomicUsize::new(0);
 
-/// Addresses of calls, as offsets in the cell's library.
+/// A loaded library of a cell.
+#[derive(Clone, Copy, Default)]
+struct Library {
+    start: usize,
+    end: usize,
+    /// evcxr's number of it.
+    number: usize,
+}
+
+/// The libraries of cells; all of them stay loaded, and these are the newest.
+struct Libraries {
+    seen: usize,
+    at: [Library; LIBRARIES],
+}
+
+impl Libraries {
+    fn now() -> Self {
+        let mut libraries = Self { seen: 0, at: [Library::default(); LIBRARIES] };
+        // SAFETY: the function calls back before it returns, with the pointer that it is given; `libraries` outlives it.
+        unsafe { libc::dl_iterate_phdr(Some(note_cell), (&raw mut libraries).cast()) };
+        libraries
+    }
+
+    /// The library in which an address lies.
+    fn find(&self, address: usize) -> Option<Library> {
+        self.at.iter().copied().find(|library| (library.start..library.end).contains(&address))
+    }
+}
+
+/// Addresses of calls, as offsets in the libraries of cells.
 struct Calls {
-    library: Option<(usize, usize)>,
+    libraries: Libraries,
     walked: usize,
     told: usize,
-    at: [usize; TOLD],
+    at: [(usize, usize); TOLD],
 }
 
 impl Calls {
     fn now() -> Self {
-        let mut calls = Self { library: None, walked: 0, told: 0, at: [0; TOLD] };
-        // SAFETY: both functions call back before they return, with the pointer that they are given; `calls` outlives them.
-        unsafe {
-            let data = (&raw mut calls).cast::<c_void>();
-            libc::dl_iterate_phdr(Some(newest_cell), data);
-            if calls.library.is_some() {
-                _Unwind_Backtrace(step, data);
-            }
+        let mut calls = Self { libraries: Libraries::now(), walked: 0, told: 0, at: [(0, 0); TOLD] };
+        if calls.libraries.seen > 0 {
+            // SAFETY: the function calls back before it returns, with the pointer that it is given; `calls` outlives it.
+            unsafe { _Unwind_Backtrace(step, (&raw mut calls).cast()) };
         }
         calls
     }
 
-    /// Writes the offsets into a buffer on the stack; allocates nothing.
+    /// Writes numbers and offsets into a buffer on the stack; allocates nothing.
     fn write(&self, out: &mut Buffer) {
-        for at in &self.at[..self.told] {
+        for (library, at) in &self.at[..self.told] {
             // The buffer is large enough, and if it were not the rest is left out.
-            let _ = write!(out, " {at:x}");
+            let _ = write!(out, " {library}:{at:x}");
         }
     }
 }
 
-/// The library of the cell that runs is the one that was loaded last.
-unsafe extern "C" fn newest_cell(info: *mut libc::dl_phdr_info, _: libc::size_t, data: *mut c_void) -> c_int {
-    // SAFETY: the loader gives valid data; `data` is the `Calls` of `Calls::now`.
+unsafe extern "C" fn note_cell(info: *mut libc::dl_phdr_info, _: libc::size_t, data: *mut c_void) -> c_int {
+    // SAFETY: the loader gives valid data; `data` is the `Libraries` of `Libraries::now`.
     unsafe {
-        let (info, calls) = (&*info, &mut *data.cast::<Calls>());
-        if info.dlpi_name.is_null() || !is_cell(info.dlpi_name) {
+        let (info, libraries) = (&*info, &mut *data.cast::<Libraries>());
+        if info.dlpi_name.is_null() {
             return 0;
         }
+        let Some(number) = number_of_cell(CStr::from_ptr(info.dlpi_name).to_bytes()) else { return 0 };
         let headers = std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum));
         let loaded = headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
         let end = loaded.map(|header| (header.p_vaddr + header.p_memsz) as usize).max().unwrap_or(0);
-        let base = info.dlpi_addr as usize;
-        calls.library = Some((base, base + end));
+        let start = info.dlpi_addr as usize;
+        libraries.at[libraries.seen % LIBRARIES] = Library { start, end: start + end, number };
+        libraries.seen += 1;
     }
     0
 }
 
-unsafe fn is_cell(path: *const c_char) -> bool {
-    // SAFETY: the loader's names are C strings.
-    let path = unsafe { CStr::from_ptr(path) }.to_bytes();
-    path.rsplit(|b| *b == b'/').next().is_some_and(|name| name.starts_with(b"libcode_"))
+/// 12 for `/folder/libcode_12.so`.
+fn number_of_cell(path: &[u8]) -> Option<usize> {
+    let name = path.rsplit(|b| *b == b'/').next()?;
+    let number = name.strip_prefix(b"libcode_")?.strip_suffix(b".so")?;
+    std::str::from_utf8(number).ok()?.parse().ok()
 }
 
 extern "C" fn step(context: *mut c_void, data: *mut c_void) -> c_int {
@@ -93,19 +122,21 @@ extern "C" fn step(context: *mut c_void, data: *mut c_void) -> c_int {
     calls.walked += 1;
     // The address is the one after the call.
     let call = ip.wrapping_sub(1);
-    if let Some((base, end)) = calls.library
-        && (base..end).contains(&call)
+    if let Some(library) = calls.libraries.find(call)
         && calls.told < TOLD
     {
-        calls.at[calls.told] = call - base;
+        calls.at[calls.told] = (library.number, call - library.start);
         calls.told += 1;
     }
     if calls.told == TOLD || calls.walked == WALKED { END_OF_STACK } else { GO_ON }
 }
 
+/// Each call is a number of up to ten digits, an address of up to sixteen, and two signs.
+const BUFFER: usize = TOLD * 28 + 32;
+
 /// A text on the stack.
 struct Buffer {
-    bytes: [u8; TOLD * 17 + 32],
+    bytes: [u8; BUFFER],
     length: usize,
 }
 
@@ -120,7 +151,7 @@ impl std::fmt::Write for Buffer {
 
 impl Buffer {
     fn new() -> Self {
-        Self { bytes: [0; TOLD * 17 + 32], length: 0 }
+        Self { bytes: [0; BUFFER], length: 0 }
     }
 
     fn text(&self) -> &[u8] {
@@ -128,10 +159,16 @@ impl Buffer {
     }
 }
 
-/// For a panic: the line that the kernel reads, or nothing outside a cell.
-pub(crate) fn calls_line() -> String {
+/// For a panic at a place in the source: the line that the kernel reads, or nothing outside a cell.
+pub(crate) fn calls_line(place: Option<&std::panic::Location<'_>>) -> String {
     let calls = Calls::now();
     let mut buffer = Buffer::new();
+    // The name of the file lies in the library whose source it is.
+    let home = place.and_then(|place| calls.libraries.find(place.file().as_ptr() as usize));
+    if let Some(home) = home {
+        // Fits.
+        let _ = write!(buffer, " {HOME}{}", home.number);
+    }
     calls.write(&mut buffer);
     if buffer.length == 0 { String::new() } else { format!("{CALLS}{}\n", String::from_utf8_lossy(buffer.text())) }
 }
@@ -226,16 +263,24 @@ mod tests {
 
     #[test]
     fn outside_a_cell_there_is_nothing_to_tell() {
-        assert_eq!(calls_line(), "");
+        assert_eq!(calls_line(Some(std::panic::Location::caller())), "");
+    }
+
+    #[test]
+    fn cells_are_known_by_their_libraries() {
+        assert_eq!(number_of_cell(b"/tmp/a b/out/libcode_12.so"), Some(12));
+        assert_eq!(number_of_cell(b"libcode_3.so (deleted)"), None);
+        assert_eq!(number_of_cell(b"/prepared/liblathe.so"), None);
     }
 
     #[test]
     fn the_buffer_keeps_what_fits() {
         let mut buffer = Buffer::new();
-        let calls = Calls { library: None, walked: 0, told: TOLD, at: [usize::MAX; TOLD] };
+        let libraries = Libraries { seen: 1, at: [Library::default(); LIBRARIES] };
+        let calls = Calls { libraries, walked: 0, told: TOLD, at: [(9_999_999_999, usize::MAX); TOLD] };
         calls.write(&mut buffer);
-        assert_eq!(buffer.length, TOLD * 17);
-        assert!(buffer.text().starts_with(b" ffffffffffffffff ffff"));
+        assert_eq!(buffer.length, TOLD * 28);
+        assert!(buffer.text().starts_with(b" 9999999999:ffffffffffffffff 9999999999:ffff"));
         assert!(buffer.write_str(&"x".repeat(100)).is_err());
     }
 

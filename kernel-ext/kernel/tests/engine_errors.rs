@@ -182,6 +182,98 @@ fn the_glossarys_cells_fail_and_work_as_it_says() {
 }
 
 #[test]
+fn a_panic_in_a_library_names_the_line_of_the_cell() {
+    with_engine(|engine| {
+        for (code, words, place) in [
+            ("let a = 1;\nlet v = Vec::<u8>::with_capacity(usize::MAX);", "capacity overflow", "cell:2:9"),
+            (
+                "let v = [1, 2];\nlet s: usize = v.iter()\n    .map(|i| v[i + 1]).sum();",
+                "but the index is 2",
+                "cell:3:14",
+            ),
+            (
+                "{ let c = std::cell::RefCell::new(5);\nlet b = c.borrow_mut();\nlet d = c.borrow(); }",
+                "RefCell",
+                "cell:3:",
+            ),
+            (
+                "let mut v = vec![1.0, f64::NAN];\nv.sort_by(|a, b|\n    a.partial_cmp(b).unwrap());",
+                "`None`",
+                "cell:3:22",
+            ),
+            ("let a = 1;\nstd::panic::panic_any(5);", "panicked with the value 5 (i32)", "cell:2:1"),
+        ] {
+            let (_, error) = error_of(engine, code);
+            let text = plain(&error);
+            assert!(error.ename == "Panic" && error.evalue.contains(words) && text.contains(place), "{code}\n{text}");
+        }
+    });
+}
+
+#[test]
+fn a_panic_of_a_thread_names_the_line_of_its_cell() {
+    with_engine(|engine| {
+        let cell = "let thread = std::thread::spawn(|| {\n    let none: Vec<i32> = Vec::new();\n    none[3]\n});\n\
+                    thread.join().unwrap()";
+        let (outputs, error) = error_of(engine, cell);
+        let text = engine_common::shown(&outputs);
+        assert!(text.contains("a thread panicked at cell:3:") && text.contains("but the index is 3"), "{text}");
+        assert!(plain(&error).contains("its own message stands above"), "{}", plain(&error));
+        // Inside the standard library.
+        let cell = "let thread = std::thread::spawn(|| {\n    Vec::<u8>::with_capacity(usize::MAX).len()\n});\n\
+                    thread.join().is_err()";
+        let text = engine_common::shown(&check(engine, cell));
+        assert!(text.contains("a thread panicked at cell:2:5 (in library/alloc"), "{text}");
+    });
+}
+
+#[test]
+fn code_that_lives_on_names_the_cell_it_came_from() {
+    with_engine(|engine| {
+        engine.set_cell_number(301);
+        let cell = "// the reader\nlet read: Box<dyn Fn(usize) -> i32> = Box::new(|i| {\n    let v = [1, 2];\n    v[i]\n});\n\
+                    let make: Box<dyn Fn(usize) -> usize> = Box::new(|n|\n    Vec::<u8>::with_capacity(n).len());";
+        check(engine, cell);
+        engine.set_cell_number(302);
+        check(engine, "let other = 1;\nlet another = 2;\nlet third = read(0);");
+        engine.set_cell_number(303);
+        let (_, error) = error_of(engine, "let x = 1;\nread(7)");
+        assert!(plain(&error).contains("--> cell [301]:4:"), "{}", plain(&error));
+        engine.set_cell_number(304);
+        let (_, error) = error_of(engine, "let x = 1;\nmake(usize::MAX)");
+        let text = plain(&error);
+        assert!(text.contains("--> cell [301]:7:5") && text.contains("this call panicked"), "{text}");
+        assert!(text.contains("--> cell:2:1") && text.contains("called from here"), "{text}");
+    });
+}
+
+#[test]
+fn an_early_error_tells_its_causes() {
+    with_engine(|engine| {
+        let cell = "#[derive(Debug)] struct Width(std::num::ParseIntError);\n\
+            impl std::fmt::Display for Width { fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result \
+            { write!(f, \"the row width is no number\") } }\n\
+            impl std::error::Error for Width { fn source(&self) -> Option<&(dyn std::error::Error + 'static)> \
+            { Some(&self.0) } }\n\
+            fn width(text: &str) -> Result<i32, Width> { text.parse().map_err(Width) }\n\
+            fn boxed(text: &str) -> Result<i32, Box<dyn std::error::Error>> { Ok(width(text)?) }";
+        check(engine, cell);
+        for cell in
+            ["let ok = width(\"12\")?;\nlet w = width(\"12a\")?;", "let ok = width(\"12\");\nlet w = boxed(\"12a\")?;"]
+        {
+            let (_, error) = error_of(engine, cell);
+            let text = plain(&error);
+            assert_eq!((error.ename.as_str(), error.evalue.as_str()), ("Error", "the row width is no number"));
+            assert!(text.contains("= caused by: invalid digit found in string") && text.contains("cell:2:9"), "{text}");
+        }
+        // Errors that are texts, and errors that borrow.
+        let (_, error) = error_of(engine, "let t = width(\"1\")?;\nlet n: i32 = None.ok_or(\"no scores\")?;");
+        assert!(error.evalue == "no scores" && plain(&error).contains("cell:2:14"), "{}", plain(&error));
+        check(engine, "let lock = std::sync::Mutex::new(1);\n{ let held = lock.lock()?; }");
+    });
+}
+
+#[test]
 fn an_end_names_the_line_of_the_cell() {
     with_engine(|engine| {
         for (code, words, place) in [

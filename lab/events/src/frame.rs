@@ -10,8 +10,11 @@ use serde_json::{Map, Value};
 pub const MARK: &str = "\u{1e}LATHE ";
 /// The environment variable that holds this process's nonce; absent outside our kernel.
 pub const NONCE_ENV: &str = "LATHE_FRAME_NONCE";
-/// Starts the line of a panic's backtrace that holds addresses in the library of the cell: hexadecimal, the innermost call first.
+/// Starts the line of a panic's backtrace that holds addresses in the libraries of cells, the innermost call first: words
+/// `number:address`, the number of the library and the hexadecimal address in it.
 pub const CALLS: &str = "calls:";
+/// Starts the word of that line with the number of the library whose source the panic's place is in.
+pub const HOME: &str = "home:";
 /// In place of the file of a panic: there was none, the process ends.
 pub const ENDED: &str = "<the process ends>";
 

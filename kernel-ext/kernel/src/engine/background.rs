@@ -11,8 +11,7 @@ const PORTION: usize = 256;
 impl EvcxrEngine {
     pub(super) fn hand_over(&mut self, out: &mut dyn FnMut(Output)) {
         let mut report = Report::default();
-        // The threads were started by the last cell, or earlier: then its lines do not match and no line is named.
-        let place = self.memory.place(&self.last_code, &self.folder, &NO_SHIFTS);
+        let place = self.memory.place(None, &self.last_code, &self.folder, &NO_SHIFTS);
         for _ in 0..PORTION {
             let Ok(event) = self.events.try_recv() else { break };
             report.take(event, &mut self.pending, &place, out);

@@ -29,9 +29,15 @@ pub(super) fn remember(folder: &Path, command: &std::process::Command) {
     let _ = serde_json::to_vec(&compilation).map(|bytes| std::fs::write(folder.join(COMMAND), bytes));
 }
 
-/// Lines and columns of the generated source that the addresses belong to, the innermost call first.
-pub(super) fn lines(folder: &Path, addresses: &[u64]) -> Option<Vec<(u32, u32)>> {
-    let library = with_lines(folder)?;
+/// How the cell that runs, or ran last, was compiled.
+pub(super) fn remembered(folder: &Path) -> Vec<u8> {
+    std::fs::read(folder.join(COMMAND)).unwrap_or_default()
+}
+
+/// Lines and columns of a generated source that the addresses in its library belong to, the innermost call first; `command`
+/// says how it was compiled.
+pub(super) fn lines(folder: &Path, generated: &str, command: &[u8], addresses: &[u64]) -> Option<Vec<(u32, u32)>> {
+    let library = with_lines(folder, generated, command)?;
     let bytes = std::fs::read(&library).ok()?;
     // It is as large as the cell's own library.
     let _ = std::fs::remove_file(&library);
@@ -56,11 +62,13 @@ pub(super) fn lines(folder: &Path, addresses: &[u64]) -> Option<Vec<(u32, u32)>>
     Some(found)
 }
 
-/// Compiles the cell again, with its lines.
-fn with_lines(folder: &Path) -> Option<PathBuf> {
-    let bytes = std::fs::read(folder.join(COMMAND)).ok()?;
-    let Compilation { rustc, mut args } = serde_json::from_slice(&bytes).ok()?;
-    let library = folder.join("lines.so");
+/// Compiles a cell again, with its lines, in a folder of its own: the next one may be compiled meanwhile.
+fn with_lines(folder: &Path, generated: &str, command: &[u8]) -> Option<PathBuf> {
+    let Compilation { rustc, mut args } = serde_json::from_slice(command).ok()?;
+    let place = folder.join("again");
+    std::fs::create_dir_all(place.join("cell")).ok()?;
+    std::fs::write(place.join("cell/lib.rs"), generated).ok()?;
+    let library = place.join("lines.so");
     let output = args.iter().position(|arg| arg == "-o")?;
     *args.get_mut(output + 1)? = library.to_str()?.to_owned();
     for arg in &mut args {
@@ -69,6 +77,6 @@ fn with_lines(folder: &Path) -> Option<PathBuf> {
         }
     }
     let mut command = original_env::command(&rustc);
-    command.args(args).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(args).current_dir(place).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().ok()?.success().then_some(library)
 }

@@ -3,13 +3,15 @@
 use super::place::Place;
 use super::render::{self, hint};
 use crate::api::CellError;
-use lathe_events::frame::CALLS;
+use lathe_events::frame::{CALLS, HOME};
 
 /// What the process said when it ended.
 #[derive(Debug, Default)]
 pub(super) struct LastWords {
-    /// Addresses in the cell's library.
-    pub calls: Vec<u64>,
+    /// Addresses in libraries of cells, each with the library's number; the innermost call first.
+    pub calls: Vec<(u64, u64)>,
+    /// The library whose source the place of a panic is in.
+    pub home: Option<u64>,
     /// The stack was full.
     pub overflow: bool,
 }
@@ -23,7 +25,13 @@ pub(super) fn read_calls(text: &str) -> (LastWords, String) {
             continue;
         };
         words.overflow = list.contains("overflow");
-        words.calls = list.split_whitespace().filter_map(|word| u64::from_str_radix(word, 16).ok()).collect();
+        for word in list.split_whitespace() {
+            if let Some(home) = word.strip_prefix(HOME) {
+                words.home = home.parse().ok();
+            } else if let Some((library, address)) = word.split_once(':') {
+                words.calls.extend(library.parse().ok().zip(u64::from_str_radix(address, 16).ok()));
+            }
+        }
     }
     (words, rest.join("\n"))
 }
@@ -53,7 +61,8 @@ impl Death<'_> {
         let how = self.how();
         let label =
             if self.words.is_some_and(|words| words.overflow) { "the stack ended here" } else { "it ended here" };
-        let mut below = self.words.map(|words| place.point_calls(&words.calls, label)).unwrap_or_default();
+        let mut below =
+            self.words.map(|words| place.point_calls(&place.look_up(&words.calls), label)).unwrap_or_default();
         below.push(hint("the next cell runs in a new process"));
         render::failure("ProcessDied", &format!("the cell's process ended ({how}). {}", lost(before)), below)
     }
@@ -135,8 +144,9 @@ mod tests {
 
     #[test]
     fn calls_come_back() {
-        let (words, rest) = read_calls(&format!("{CALLS} overflow 1a2b ff\n0: main\n1: start"));
-        assert_eq!((words.overflow, words.calls, rest.as_str()), (true, vec![0x1a2b, 0xff], "0: main\n1: start"));
+        let (words, rest) = read_calls(&format!("{CALLS} overflow {HOME}7 7:1a2b 3:ff\n0: main\n1: start"));
+        assert_eq!((words.overflow, words.home, rest.as_str()), (true, Some(7), "0: main\n1: start"));
+        assert_eq!(words.calls, [(7, 0x1a2b), (3, 0xff)]);
         assert!(read_calls("0: main").0.calls.is_empty());
     }
 }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::Path;
 
+/// Starts the note about the function whose constant is wrong.
+pub(super) const CHECKED_IN: &str = "checked at compile time in ";
 const INSTANTIATING: &str = "the above error was encountered while instantiating ";
 
 /// In an engine's folder: what the compiler last had to say, and about which source.
@@ -110,7 +112,7 @@ fn move_error(error: &mut Value, note: &Value, what: &str) -> bool {
         spans.iter_mut().for_each(|span| span["label"] = json!("this call asks for it"));
     }
     error["children"] = json!([{
-        "message": format!("checked at compile time in {}", what.trim_matches('`')),
+        "message": format!("{CHECKED_IN}{}", what.trim_matches('`')),
         "level": "note", "code": null, "spans": [], "children": [], "rendered": null,
     }]);
     true

@@ -5,7 +5,7 @@ use super::commands::{self, Todo};
 use super::fate::End;
 use super::plan::{Plan, RESCUED};
 use super::worker::{Done, Ended, Opt};
-use super::{EvcxrEngine, diagnostics, note, render};
+use super::{EvcxrEngine, diagnostics, note, past, render};
 use crate::api::{Outcome, Output};
 use lathe_events::frame::Bundle;
 use std::time::Instant;
@@ -54,6 +54,9 @@ impl EvcxrEngine {
         let took = began.elapsed();
         let (requested, killed) = self.control.end();
         self.aside.dismiss();
+        if let Some(library) = past::newest_library(&self.folder) {
+            self.memory.past.keep(library, self.number, code, &self.folder);
+        }
         self.remove_loaded();
         let (done, mut report) = match result {
             Ok(result) => result,
@@ -81,7 +84,7 @@ impl EvcxrEngine {
             let held: Vec<String> = plan.held().iter().filter(gone).cloned().collect();
             self.memory.fates.redefined(self.number, &held);
         }
-        let place = self.memory.place(code, &self.folder, &shifts);
+        let place = self.memory.place(Some(self.number), code, &self.folder, &shifts);
         report.finish(&place, out);
         if end == End::Done {
             place.warnings().iter().for_each(|text| note(out, text));

@@ -6,6 +6,8 @@ pub(super) struct Sources<'a> {
     pub generated: &'a str,
     /// The cell that runs.
     pub cell: &'a str,
+    /// Its number, when another one runs now.
+    pub number: Option<u64>,
     /// Number and text of earlier cells that define something.
     pub earlier: &'a [(u64, String)],
 }
@@ -22,6 +24,8 @@ pub(super) struct Spot {
 impl<'a> Sources<'a> {
     /// Where a place of the generated source stands in a cell, if a user wrote it.
     pub fn spot(&self, line: usize, column: usize) -> Option<Spot> {
+        // evcxr puts the last expression into parentheses, and a call in it is then a call there.
+        let (line, column) = if self.is_opening(line) { (line + 1, 1) } else { (line, column) };
         let own = find(self.generated, self.cell, line).map(|found| (None, found));
         let others = self.earlier.iter().enumerate().rev().filter_map(|(index, (_, text))| {
             let found = find(self.generated, text, line)?;
@@ -35,6 +39,11 @@ impl<'a> Sources<'a> {
         Some(Spot { earlier, line: found.line, column: column.max(1) })
     }
 
+    fn is_opening(&self, line: usize) -> bool {
+        let mut lines = self.generated.lines().skip(line.saturating_sub(1));
+        lines.next() == Some("(") && lines.any(|line| line == ").evcxr_display();")
+    }
+
     /// The text of the cell in which a spot lies.
     pub fn text(&self, spot: Spot) -> &'a str {
         spot.earlier.and_then(|index| self.earlier.get(index)).map_or(self.cell, |(_, text)| text)
@@ -44,7 +53,7 @@ impl<'a> Sources<'a> {
     pub fn name(&self, spot: Spot) -> String {
         match spot.earlier.and_then(|index| self.earlier.get(index)) {
             Some((number, _)) => format!("cell [{number}]"),
-            None => String::from("cell"),
+            None => self.number.map_or_else(|| String::from("cell"), |number| format!("cell [{number}]")),
         }
     }
 }
@@ -111,13 +120,13 @@ mod tests {
     const CELL: &str = "// start\nfn f() {\n    panic!(\"in f\")\n}\nlet a = 1; \n  f();\nif a == 1 {\n    f();\n}\n/* x */ f();\na + f2()";
 
     fn line(generated: &str, cell: &str, line: usize) -> Option<usize> {
-        let sources = Sources { generated, cell, earlier: &[] };
+        let sources = Sources { generated, cell, number: None, earlier: &[] };
         sources.spot(line, 1).map(|spot| spot.line)
     }
 
     #[test]
     fn lines_come_back() {
-        for (generated, cell) in [(2, 3), (6, 5), (7, 6), (8, 7), (9, 8), (11, 10), (13, 11)] {
+        for (generated, cell) in [(2, 3), (6, 5), (7, 6), (8, 7), (9, 8), (11, 10), (12, 11), (13, 11)] {
             assert_eq!(line(GENERATED, CELL, generated), Some(cell), "generated line {generated}");
         }
     }
@@ -133,7 +142,7 @@ mod tests {
     fn statements_of_one_line_have_their_columns() {
         let generated = "let q = one(1);\nlet w = one(1);\nq + w";
         let cell = "\n  let q = one(1); let w = one(1); q + w";
-        let sources = Sources { generated, cell, earlier: &[] };
+        let sources = Sources { generated, cell, number: None, earlier: &[] };
         for (line, column) in [(1, 3), (2, 19), (3, 35)] {
             assert_eq!(sources.spot(line, 1), Some(Spot { earlier: None, line: 2, column }), "line {line}");
         }
@@ -143,7 +152,7 @@ mod tests {
     fn an_earlier_cell_is_named() {
         let earlier = vec![(3, String::from("// why\nfn old() {\n    let x = 1;\n    x.unwrap()\n}"))];
         let generated = "fn old() {\n    let x = 1;\n    x.unwrap()\n}\nlet x = 1;\nold();";
-        let sources = Sources { generated, cell: "let x = 1;\nold();", earlier: &earlier };
+        let sources = Sources { generated, cell: "let x = 1;\nold();", number: None, earlier: &earlier };
         let spot = sources.spot(2, 9).expect("it is known");
         assert_eq!((sources.name(spot).as_str(), spot.line, spot.column), ("cell [3]", 3, 9));
         assert_eq!(sources.spot(5, 5), Some(Spot { earlier: None, line: 1, column: 5 }));

@@ -3,6 +3,7 @@
 use super::cell::{Cell, mentions};
 use super::fate::Fates;
 use super::items::Definition;
+use super::past::Past;
 use super::place::Place;
 use super::plan::Watched;
 use std::collections::hash_map::DefaultHasher;
@@ -25,6 +26,8 @@ pub(super) struct Memory {
     impls: Vec<KnownImpl>,
     /// What became of variables.
     pub fates: Fates,
+    /// Cells that ran.
+    pub past: Past,
     /// Numbers and texts of the cells that define functions, types and the like.
     cells: Vec<(u64, String)>,
     /// Functions that loop, or call one that does, with their texts.
@@ -101,8 +104,8 @@ impl Memory {
     }
 
     /// Where messages about a cell point to.
-    pub fn place<'a>(&'a self, code: &'a str, folder: &'a Path, shifts: &'a Shifts) -> Place<'a> {
-        Place { code, folder, shifts, earlier: &self.cells, fates: &self.fates }
+    pub fn place<'a>(&'a self, number: Option<u64>, code: &'a str, folder: &'a Path, shifts: &'a Shifts) -> Place<'a> {
+        Place { code, number, past: &self.past, folder, shifts, earlier: &self.cells, fates: &self.fates }
     }
 
     /// Cells whose text is compiled again with each new one.
@@ -135,9 +138,10 @@ impl Memory {
         self.impls = named.impls;
     }
 
-    /// Everything was cleared; only what became of variables is still known.
+    /// Everything was cleared; only what became of variables is still known, and what may still run.
     pub fn clear(&mut self) {
-        *self = Self { fates: std::mem::take(&mut self.fates), ..Self::default() };
+        let (fates, past) = (std::mem::take(&mut self.fates), std::mem::take(&mut self.past));
+        *self = Self { fates, past, ..Self::default() };
     }
 
     /// Types that the cell defines anew, and the variables that hold the old ones.

@@ -28,6 +28,7 @@ mod message;
 pub(crate) mod original_env;
 mod outcome;
 mod output;
+mod past;
 mod patch;
 mod persist;
 mod place;
@@ -311,7 +312,7 @@ impl EvcxrEngine {
                         return Ok((done, report));
                     }
                     Ok(event) => {
-                        let place = self.memory.place(code, &self.folder, &memory::NO_SHIFTS);
+                        let place = self.memory.place(Some(self.number), code, &self.folder, &memory::NO_SHIFTS);
                         report.take(event, &mut self.pending, &place, out);
                     }
                     Err(_) => return Err(gone()),

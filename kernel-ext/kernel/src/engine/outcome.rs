@@ -4,12 +4,15 @@ use super::death::{Death, LastWords, lost, out_of_memory_kills, read_calls};
 use super::fate::End;
 use super::output::{Event, Pending};
 use super::persist;
-use super::place::Place;
+use super::place::{Call, Place};
 use super::render;
 use super::worker::Ended;
 use super::{details, patch};
 use crate::api::{CellError, Outcome, Output, Stream};
 use lathe_events::frame::{ENDED, Frame};
+
+/// Between an error and its cause, as `display::cell::early` writes them.
+const CAUSE: char = '\u{1f}';
 
 /// A panic as the prelude's hook reported it.
 #[derive(Debug)]
@@ -19,9 +22,12 @@ struct Panic {
     line: u32,
     column: u32,
     backtrace: String,
-    /// Addresses in the cell's library.
-    calls: Vec<u64>,
+    /// Where it came from.
+    words: LastWords,
 }
+
+/// Addresses of a panic, and the calls that they belong to.
+type LookedUp = (Vec<(u64, u64)>, Vec<Call>);
 
 /// Collected while the cell ran.
 #[derive(Debug, Default)]
@@ -44,8 +50,13 @@ pub(super) struct Report {
     kills_before: Option<u64>,
     /// All that the compiler said.
     pub whole: Option<String>,
+    /// Panics that were located.
+    looked_up: Vec<LookedUp>,
+    threads_panicked: bool,
 }
 
+/// Different panics of one cell that are located in it when they are not its own.
+const LOOKS: usize = 4;
 /// A longer unfinished line is no prompt.
 const PROMPT: usize = 2000;
 
@@ -99,9 +110,9 @@ impl Report {
                         self.last_words = Some(read_calls(&backtrace).0);
                     }
                     Frame::Panic { message, file, line, column, backtrace } => {
-                        let (LastWords { calls, .. }, backtrace) = read_calls(&backtrace);
+                        let (words, backtrace) = read_calls(&backtrace);
                         self.show_panic_of_thread(place, out);
-                        self.panic = Some(Panic { message, file, line, column, backtrace, calls });
+                        self.panic = Some(Panic { message, file, line, column, backtrace, words });
                     }
                 }
             }
@@ -129,11 +140,30 @@ impl Report {
     /// A panic that did not end the cell: of a thread, or caught.
     fn show_panic_of_thread(&mut self, place: &Place<'_>, out: &mut dyn FnMut(Output)) {
         if let Some(panic) = self.panic.take() {
-            let own = place.is_generated(&panic.file).then(|| place.name(panic.line, panic.column)).flatten();
+            let own = if place.is_generated(&panic.file) {
+                place.name(panic.words.home, panic.line, panic.column)
+            } else {
+                let calls = self.look_up(&panic.words.calls, place);
+                place.name_call(&calls).map(|cell| format!("{cell} (in {}:{})", short(&panic.file), panic.line))
+            };
             let at = own.unwrap_or_else(|| format!("{}:{}", short(&panic.file), panic.line));
             let text = format!("a thread panicked at {at}: {}\n", panic.message);
+            self.threads_panicked = true;
             out(Output::Stream { stream: Stream::Stderr, text });
         }
+    }
+
+    /// Many threads may panic at one place, and a look costs a compilation.
+    fn look_up(&mut self, calls: &[(u64, u64)], place: &Place<'_>) -> Vec<Call> {
+        if let Some((_, found)) = self.looked_up.iter().find(|(known, _)| known == calls) {
+            return found.clone();
+        }
+        if calls.is_empty() || self.looked_up.len() == LOOKS {
+            return Vec::new();
+        }
+        let found = place.look_up(calls);
+        self.looked_up.push((calls.to_vec(), found.clone()));
+        found
     }
 
     /// How the cell ended, for its variables.
@@ -221,12 +251,17 @@ impl Report {
             return render::failure("Panic", "the cell panicked", Vec::new());
         };
         let mut below = if place.is_generated(&panic.file) {
-            place.point(panic.line, panic.column, "panicked here").unwrap_or_default()
+            place.point(panic.words.home, panic.line, panic.column, "panicked here").unwrap_or_default()
         } else {
-            let mut below = place.point_calls(&panic.calls, "this call panicked");
+            let mut below = place.point_calls(&self.look_up(&panic.words.calls, place), "this call panicked");
             below.push(format!("in {}:{}:{}", short(&panic.file), panic.line, panic.column));
             below
         };
+        if self.threads_panicked && panic.message.contains("Any {") {
+            below.push(render::hint(
+                "this is what `join` gives for a thread that panicked; its own message stands above",
+            ));
+        }
         below.extend(panic.backtrace.lines().map(str::to_owned));
         render::failure("Panic", &panic.message, below)
     }
@@ -236,11 +271,13 @@ fn early_error(text: &str, place: &Place<'_>) -> CellError {
     let Some((line, column, text)) = patch::parse_try(text) else {
         return render::failure("Error", "the cell returned an error", Vec::new());
     };
-    let below = place.point(line, column, "the cell returned here").unwrap_or_default();
-    render::failure("Error", &text, below)
+    let mut texts = text.split(CAUSE);
+    let first = texts.next().unwrap_or_default();
+    let mut below: Vec<String> = texts.flat_map(render::caused_by).collect();
+    below.extend(place.point(None, line, column, "the cell returned here").unwrap_or_default());
+    render::failure("Error", first, below)
 }
 
-/// evcxr's own messages, in words for a notebook.
 /// `dbg!` names the generated source: the cell's own line instead.
 fn with_own_places(bytes: Vec<u8>, place: &Place<'_>) -> Vec<u8> {
     const FILE: &str = "[cell/lib.rs:";
@@ -250,7 +287,8 @@ fn with_own_places(bytes: Vec<u8>, place: &Place<'_>) -> Vec<u8> {
         if number > 0 {
             let at = piece.split(']').next().unwrap_or_default();
             let (line, column) = at.split_once(':').unwrap_or((at, "1"));
-            let own = line.parse().ok().zip(column.parse().ok()).and_then(|(line, column)| place.name(line, column));
+            let own =
+                line.parse().ok().zip(column.parse().ok()).and_then(|(line, column)| place.name(None, line, column));
             out.push('[');
             out.push_str(own.as_deref().unwrap_or(at));
             out.push_str(&piece[at.len()..]);
@@ -261,6 +299,7 @@ fn with_own_places(bytes: Vec<u8>, place: &Place<'_>) -> Vec<u8> {
     out.into_bytes()
 }
 
+/// evcxr's own messages, in words for a notebook.
 fn message_error(message: &str) -> CellError {
     let message = message.trim();
     if message.contains("No space left on device") {

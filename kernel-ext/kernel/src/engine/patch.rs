@@ -1,5 +1,6 @@
 //! Small changes to the source that evcxr generates, none of which moves a line or a column of the cell.
 
+use super::cell::mentions;
 use super::split::{END_MARK, EVCXR_MARK, RUN_MARK, TRY_MARK};
 
 /// Where evcxr's function for the cell begins, with and without stored variables.
@@ -7,6 +8,20 @@ const STARTS: [&str; 2] =
     ["  -> *mut evcxr_internal_runtime::VariableStore {", "evcxr_variable_store: *mut u8) -> *mut u8 {"];
 /// Its last expression.
 const END: &str = "evcxr_variable_store";
+/// The cell's function begins with this.
+pub(super) const FUNCTION: &str = "pub extern \"C\" fn run_user_code_";
+/// evcxr's conversion of an early `?`'s error takes whatever can be shown, and then this is its text.
+const ANY_ERROR: &str = "impl<T: std::fmt::Display> From<T> for EvcxrUserCodeError {";
+const SHOWN_PLAIN: &str = "::lathe::display::cell::early::plain(&error)";
+/// Narrower conversions, which know what caused an error: bound and text.
+const WITH_CAUSES: [(&str, &str); 2] = [
+    ("::std::error::Error + 'static", "::lathe::display::cell::early::error(&error)"),
+    ("::std::fmt::Display + 'static", "::lathe::display::cell::early::boxed(&error)"),
+];
+/// Calls after which a cell's error is a mere text, and types of functions that return a text or a box: there the first of
+/// these would not compile.
+const TEXT_CALLS: [&str; 3] = [".ok_or(", ".ok_or_else(", ".map_err(|"];
+const TEXT_TYPES: [&str; 3] = [", String>", "&'static str>", "dyn "];
 /// How an early `?` prints its error.
 const ERROR: &str = "eprintln!(\"{}\", error);";
 /// What evcxr's own code prints for evcxr, and what is printed after the mark.
@@ -52,7 +67,7 @@ pub(super) fn patch(source: &str) -> String {
         let report = format!(
             "if ::lathe::events::interrupt::requested() \
              {{ ::std::panic::resume_unwind(::std::boxed::Box::new(::lathe::events::interrupt::Interrupted)); }} \
-             let place = ::std::panic::Location::caller(); let text = ::std::string::ToString::to_string(&error)\
+             let place = ::std::panic::Location::caller(); let text = {SHOWN_PLAIN}\
              .replace('\\\\', \"\\\\\\\\\").replace('\\n', \"\\\\n\"); \
              println!(\"{{}}{{}} {{}} {{}} {{}}\", {TRY_MARK:?}, {NONCE}, place.line(), place.column(), text);"
         );
@@ -68,6 +83,39 @@ pub(super) fn patch(source: &str) -> String {
     let mut patched = lines.join("\n");
     patched.push('\n');
     patched
+}
+
+/// The forms of a patched source that are worth a trial, the one that knows most about errors first.
+pub(super) fn conversions(patched: &str) -> Vec<String> {
+    let Some(start) = patched.find(ANY_ERROR) else { return vec![patched.to_owned()] };
+    let end = start + ANY_ERROR.len();
+    let first = usize::from(has_texts(patched));
+    let narrow = WITH_CAUSES[first..].iter().map(|(bound, text)| {
+        let header = format!("impl<T: {bound}> From<T> for EvcxrUserCodeError {{");
+        format!("{}{header}{}", &patched[..start], patched[end..].replacen(SHOWN_PLAIN, text, 1))
+    });
+    narrow.chain([patched.to_owned()]).collect()
+}
+
+/// Are some of the errors of this cell probably texts or boxes?
+fn has_texts(patched: &str) -> bool {
+    let (before, cell) = patched.split_at(patched.rfind(FUNCTION).unwrap_or(0));
+    let returns_text = |at: usize| {
+        let Some(function) = before[..at].rfind("fn ") else { return false };
+        let name = before[function + 3..].split(|c: char| !(c.is_alphanumeric() || c == '_')).next();
+        name.is_some_and(|name| mentions(cell, name))
+    };
+    TEXT_CALLS.iter().any(|text| cell.contains(text))
+        || TEXT_TYPES.iter().any(|text| before.match_indices(text).any(|(at, _)| returns_text(at)))
+}
+
+/// May a wider conversion help, by what the compiler said of a narrower one?
+pub(super) fn is_about_conversion(messages: &str) -> bool {
+    messages.lines().any(|message| {
+        let about = ["EvcxrUserCodeError", "'static", "not live long enough"].iter().any(|text| message.contains(text));
+        // No conversion makes a result of an `Option`.
+        about && !message.contains("operator can only be used on")
+    })
 }
 
 /// When a cell moves a variable that it made, evcxr compiles it again with the value as debug text. This shows the value as
@@ -150,6 +198,26 @@ mod tests {
         let patched = patch(source);
         assert!(patched.contains("#[track_caller] fn from(") && patched.contains("Location::caller()"));
         assert!(!patched.contains("eprintln!"));
+    }
+
+    #[test]
+    fn causes_are_asked_for_first() {
+        let source = "fn before() {}\nimpl<T: std::fmt::Display> From<T> for EvcxrUserCodeError {\n    \
+                      fn from(error: T) -> Self {\neprintln!(\"{}\", error);\n}\n}\nwidth()?;\n";
+        let forms = conversions(&patch(source));
+        assert_eq!(forms.len(), 3);
+        assert!(forms[0].contains("Error + 'static> From<T>") && forms[0].contains("early::error(&error)"));
+        assert!(forms[1].contains("Display + 'static> From<T>") && forms[1].contains("early::boxed(&error)"));
+        assert!(forms[2].contains(ANY_ERROR) && forms.iter().all(|form| form.lines().count() == 7));
+        // What an item does with its own errors is no matter, what it returns is.
+        let with_item = |item: &str| format!("{item}\npub extern \"C\" fn run_user_code_3(\n{source}");
+        assert!(!has_texts(&with_item("fn width() -> Result<i32, Wide> { f().map_err(|e| Wide(e)) }")));
+        assert!(has_texts(&with_item("fn width() -> Result<i32, Box<dyn Error>> { f() }")));
+        assert!(!has_texts(&with_item("fn height() -> Result<i32, Box<dyn Error>> { f() }")));
+        // A text is no error: the first form would be compiled in vain.
+        let forms = conversions(&patch(&source.replace("width()?", "x.ok_or(\"no width\")?")));
+        assert_eq!(forms.len(), 2);
+        assert_eq!(conversions("1 + 1"), ["1 + 1"]);
     }
 
     #[test]

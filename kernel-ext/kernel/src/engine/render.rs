@@ -154,6 +154,13 @@ pub(super) fn plain(text: &str) -> String {
     out + rest
 }
 
+/// What caused an early error, below it.
+pub(super) fn caused_by(text: &str) -> Vec<String> {
+    let mut lines = text.lines();
+    let first = format!("  {BLUE}={END} {BOLD}caused by{END}: {}", lines.next().unwrap_or_default());
+    std::iter::once(first).chain(lines.map(|line| format!("               {line}"))).collect()
+}
+
 /// A hint in green below an error.
 pub(super) fn hint(text: &str) -> String {
     format!("  {BLUE}={END} {GREEN}help{END}: {text}")

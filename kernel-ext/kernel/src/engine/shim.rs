@@ -227,13 +227,22 @@ impl Shim {
         };
         // The first that compiles. What the compiler says is about the last: no closures of ours, and of a type that cannot be
         // shown evcxr's own form gives the clearer message.
-        let mut attempt = |source: &str| {
-            let patched = plan.without_dropped(&patch::patch(source));
-            let shown = patch::show_value(&patched);
-            let best = shown.as_deref().unwrap_or(&patched);
+        let mut form = |patched: &str| {
+            let shown = patch::show_value(patched);
+            let best = shown.as_deref().unwrap_or(patched);
             let rescued = if check { None } else { plan.with_rescue(best, folder) };
             let mut first = [rescued.as_deref(), shown.as_deref()].into_iter().flatten().map(&mut compile);
-            first.find(|(code, _)| *code == 0).unwrap_or_else(|| compile(&patched))
+            first.find(|(code, _)| *code == 0).unwrap_or_else(|| compile(patched))
+        };
+        let mut attempt = |source: &str| {
+            let mut last = (1, String::new());
+            for patched in patch::conversions(&plan.without_dropped(&patch::patch(source))) {
+                last = form(&patched);
+                if last.0 == 0 || !patch::is_about_conversion(&last.1) {
+                    break;
+                }
+            }
+            last
         };
         let lean = trim::trim(&source, &plan.drop);
         let (mut code, mut messages) = attempt(&lean.text);

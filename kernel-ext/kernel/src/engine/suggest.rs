@@ -118,7 +118,10 @@ mod tests {
 
     #[test]
     fn a_suggestion_is_a_changed_line() {
-        let sources = Sources { generated: "fn x() {\nlet 温 = f(x);\n}", cell: "  let 温 = f(x);", earlier: &[] };
+        let sources =
+            Sources {
+                generated: "fn x() {\nlet 温 = f(x);\n}", cell: "  let 温 = f(x);", number: None, earlier: &[]
+            };
         let lines = diff(&sources, &suggestion((11, 11), "&", "MachineApplicable")).unwrap();
         let lines: Vec<String> = lines.iter().map(|line| render::plain(line)).collect();
         assert_eq!(

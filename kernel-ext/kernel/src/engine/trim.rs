@@ -5,8 +5,8 @@
 //! in the cell's function cannot be used by it; its lines are emptied, so no line moves.
 //! When the compiler then misses something, the whole source is compiled after all.
 
-/// The cell's function begins with this.
-const FUNCTION: &str = "pub extern \"C\" fn run_user_code_";
+use super::patch::FUNCTION;
+
 const CHECK: &str = "vars_ok &= evcxr_variable_store.check_variable::<";
 const TAKE: &str = " = evcxr_variable_store.take_variable::<";
 const PUT: &str = "evcxr_variable_store.put_variable::<";

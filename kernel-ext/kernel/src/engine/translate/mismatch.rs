@@ -1,6 +1,7 @@
 //! One type where another is needed: arguments, outputs, constants and methods.
 
 use super::{Facts, Plain, fixed, show_shape, tensor};
+use crate::engine::diagnostics::CHECKED_IN;
 use crate::engine::message::quoted;
 use crate::engine::types::{Size, Tensor, Ty};
 
@@ -139,6 +140,36 @@ pub(super) fn output(facts: &Facts<'_>) -> Option<Plain> {
 
 /// E0080: a number that is checked when the code for it is made.
 pub(super) fn constant(facts: &Facts<'_>) -> Option<Plain> {
+    reshape(facts).or_else(|| assertion(facts))
+}
+
+/// A `const { assert!(..) }` of a generic method, with the numbers of this call.
+fn assertion(facts: &Facts<'_>) -> Option<Plain> {
+    let place = facts.message.children.iter().find_map(|child| child.message.strip_prefix(CHECKED_IN))?;
+    // `lathe::prelude::SensorWindows::<24, 4>::flat::<100>`
+    let place = place.trim_start_matches("fn ").replace("::<", "<");
+    let (owner, method) = place.split_at(place.rfind(">::")? + 1);
+    let (owner, method) = (Ty::parse(owner)?, Ty::parse(method.trim_start_matches("::"))?);
+    if let ("SensorWindows", "flat", Some(steps), Some(channels), Some(width)) =
+        (owner.name(), method.name(), owner.number(0), owner.number(1), method.number(0))
+    {
+        let fits = steps * channels;
+        return Some(Plain {
+            title: format!("flat: a window of {steps} steps of {channels} sensors has {fits} numbers, not {width}"),
+            label: format!("a row of {width} numbers is asked for"),
+            notes: vec![format!("the windows are {}", owner.layer())],
+            help: vec![format!("take rows of {fits}: `flat::<{fits}>(..)`, or `Const<{fits}>` in the type")],
+        });
+    }
+    let text = &facts.message.message;
+    Some(Plain {
+        title: format!("{}: {text}", method.name()),
+        label: format!("{} of {}", method.layer(), owner.layer()),
+        ..Plain::default()
+    })
+}
+
+fn reshape(facts: &Facts<'_>) -> Option<Plain> {
     let note = facts.message.children.iter().find_map(|child| child.message.split_once("reshape::<"))?;
     let from = note.0.find("Tensor<").and_then(|at| {
         let text = &note.0[at..];

@@ -4,6 +4,7 @@
 
 mod layers;
 mod mismatch;
+mod question;
 
 use super::message::{Message, quoted};
 use super::types::{Size, Tensor, Ty, show_shape};
@@ -56,7 +57,7 @@ pub(super) fn translate(message: &Message, text: impl Fn(&super::message::Span) 
         message,
     };
     match facts.code {
-        "E0277" => layers::unsatisfied(&facts),
+        "E0277" => question::at_top_level(&facts).or_else(|| layers::unsatisfied(&facts)),
         "E0271" => mismatch::output(&facts),
         "E0308" => mismatch::types(&facts),
         "E0080" => mismatch::constant(&facts),
