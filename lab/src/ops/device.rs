@@ -1,3 +1,5 @@
+#[cfg(any(feature = "cuda", feature = "cuda-check"))]
+use dfdx::shapes::HasShape;
 use dfdx::{
     shapes::Shape,
     tensor::{Cpu, Gradients, HasErr, Tensor},
@@ -10,7 +12,11 @@ use crate::nn::Real;
 /// A device that runs our blocks and losses.
 ///
 /// A tensor's values are read and written through dfdx ([`read`](super::read), `try_tensor_from_vec`); what dfdx does not give,
-/// a view of its gradient buffers, is here. On `Cuda` both go through the host's memory.
+/// a view of its gradient buffers, is here.
+///
+/// On `Cuda` (feature `cuda`) values and gradients of our blocks go through the host's memory, where the kernels of
+/// `lathe-kernels` compute: correct, but slower than dfdx's own operations, which stay on the device. This path has been
+/// type-checked, not run.
 pub trait LabDevice<E: Real>: Device<E> {
     /// The gradient of an operation's result, which nobody needs afterwards.
     ///
@@ -49,6 +55,31 @@ macro_rules! devices {
                 f: impl FnOnce(&mut [$e]) -> R,
             ) -> Result<R, <Self as HasErr>::Err> {
                 Ok(f(grads.get_or_alloc_mut(of)?))
+            }
+        }
+        #[cfg(any(feature = "cuda", feature = "cuda-check"))]
+        impl LabDevice<$e> for dfdx::tensor::Cuda {
+            fn take_gradient<S: Shape>(
+                grads: &mut Gradients<$e, Self>,
+                of: &Tensor<S, $e, Self>,
+            ) -> Result<Buf<$e>, <Self as HasErr>::Err> {
+                let slice = &**grads.get_or_alloc_mut(of)?;
+                let mut values = Buf::any(of.shape().num_elements());
+                slice.device().dtoh_sync_copy_into(slice, &mut values)?;
+                Ok(values)
+            }
+
+            fn edit_gradient<S: Shape, R>(
+                grads: &mut Gradients<$e, Self>,
+                of: &Tensor<S, $e, Self>,
+                f: impl FnOnce(&mut [$e]) -> R,
+            ) -> Result<R, <Self as HasErr>::Err> {
+                let slice = &mut **grads.get_or_alloc_mut(of)?;
+                let mut values = Buf::any(of.shape().num_elements());
+                slice.device().dtoh_sync_copy_into(slice, &mut values)?;
+                let result = f(&mut values);
+                slice.device().htod_sync_copy_into(&values, slice)?;
+                Ok(result)
             }
         }
     )*};
