@@ -3,7 +3,7 @@
 use dfdx::{nn::ZeroGrads, prelude::*};
 use lab::{
     Cpu, Rows, loss,
-    nn::{self, Forward, Linear, Relu, Sequential},
+    nn::{self, As, Conv2d, ConvTranspose2d, Flatten, Forward, Linear, Relu, Sequential, Unflatten},
     ops::Want,
     optim::{Adam, AdamConfig},
     rng::{self, Init},
@@ -66,6 +66,7 @@ impl Model {
             ("mlp", 1024) => mlp::<1024, 512>(batch, infer),
             ("mlp", 2048) => mlp::<2048, 1024>(batch, infer),
             ("dense_vae", _) => dense_vae(batch, infer),
+            ("conv_vae", _) => conv_vae(batch, infer),
             _ => return None,
         };
         Some(Self(step))
@@ -102,32 +103,73 @@ fn mlp<const W: usize, const H: usize>(batch: usize, infer: bool) -> Box<dyn FnM
     })
 }
 
-type Body = Sequential<(Linear<784, 400>, Relu)>;
-type Decoder = Sequential<(Linear<20, 400>, Relu, Linear<400, 784>)>;
+/// A VAE's training step, for any shapes of its four parts.
+macro_rules! vae {
+    ($batch:expr, $infer:expr, $latent:literal, $x:expr, $body:ty, $width:literal, $decoder:ty) => {{
+        type Net = ($body, Linear<$width, $latent>, Linear<$width, $latent>, $decoder);
+        let mut net: Net = nn::build(&Cpu::default(), 1, Init::Uniform).expect("a network");
+        let (batch, x) = ($batch, $x);
+        let noise = move |step: u64| {
+            lab::rows::<$latent>(rng::normal(&mut rng::keyed(1, "noise", step), batch * $latent)).expect("noise")
+        };
+        if $infer {
+            return Box::new(move || {
+                let h = net.0.forward(x.clone());
+                let (mean, log_var) = (net.1.forward(h.clone()), net.2.forward(h));
+                drop(net.3.forward(loss::reparameterise(mean, log_var, noise(0)).expect("a draw")));
+            });
+        }
+        let (mut adam, mut grads, mut steps) = (adam(1e-3), Some(net.alloc_grads()), 0);
+        Box::new(move || {
+            steps += 1;
+            let h = net.0.train(x.clone().traced(grads.take().expect("kept")), Want::Weights).expect("a forward pass");
+            let log_var = net.2.forward_mut(h.with_empty_tape());
+            let mean = net.1.forward_mut(h);
+            let z =
+                loss::reparameterise(mean.with_empty_tape(), log_var.with_empty_tape(), noise(steps)).expect("a draw");
+            let bce = loss::bce_with_logits(net.3.forward_mut(z), x.clone()).expect("a loss");
+            let mut found = (bce + loss::gaussian_kl(mean, log_var).expect("a loss")).backward();
+            adam.step(&mut net, &mut found).expect("a step");
+            grads = Some(found);
+        })
+    }};
+}
 
 fn dense_vae(batch: usize, infer: bool) -> Box<dyn FnMut() + Send> {
-    type Net = (Body, Linear<400, 20>, Linear<400, 20>, Decoder);
-    let mut net: Net = nn::build(&Cpu::default(), 1, Init::Uniform).expect("a network");
-    let x = uniform::<784>(batch);
-    let noise =
-        move |step: u64| lab::rows::<20>(rng::normal(&mut rng::keyed(1, "noise", step), batch * 20)).expect("noise");
-    if infer {
-        return Box::new(move || {
-            let h = net.0.forward(x.clone());
-            let (mean, log_var) = (net.1.forward(h.clone()), net.2.forward(h));
-            drop(net.3.forward(loss::reparameterise(mean, log_var, noise(0)).expect("a draw")));
-        });
-    }
-    let (mut adam, mut grads, mut steps) = (adam(1e-3), Some(net.alloc_grads()), 0);
-    Box::new(move || {
-        steps += 1;
-        let h = net.0.train(x.clone().traced(grads.take().expect("kept")), Want::Weights).expect("a forward pass");
-        let log_var = net.2.forward_mut(h.with_empty_tape());
-        let mean = net.1.forward_mut(h);
-        let z = loss::reparameterise(mean.with_empty_tape(), log_var.with_empty_tape(), noise(steps)).expect("a draw");
-        let bce = loss::bce_with_logits(net.3.forward_mut(z), x.clone()).expect("a loss");
-        let mut found = (bce + loss::gaussian_kl(mean, log_var).expect("a loss")).backward();
-        adam.step(&mut net, &mut found).expect("a step");
-        grads = Some(found);
-    })
+    type Body = Sequential<(Linear<784, 400>, Relu)>;
+    type Decoder = Sequential<(Linear<20, 400>, Relu, Linear<400, 784>)>;
+    vae!(batch, infer, 20, uniform::<784>(batch), Body, 400, Decoder)
+}
+
+fn images<const C: usize, const H: usize>(batch: usize) -> Tensor<(usize, Const<C>, Const<H>, Const<H>), f32, Cpu> {
+    use rand::Rng;
+    let mut rng = rng::keyed(1, "data", 0);
+    let values = (0..batch * C * H * H).map(|_| rng.r#gen()).collect();
+    Cpu::default().tensor_from_vec(values, (batch, Const, Const, Const))
+}
+
+fn conv_vae(batch: usize, infer: bool) -> Box<dyn FnMut() + Send> {
+    type Body = Sequential<(
+        Conv2d<1, 32, 3, 1, 1>,
+        Relu,
+        Conv2d<32, 64, 3, 1, 1>,
+        Relu,
+        Flatten<50176>,
+        Linear<50176, 128>,
+        Relu,
+    )>;
+    type Decoder = Sequential<(
+        Linear<32, 128>,
+        Relu,
+        Linear<128, 3136>,
+        Relu,
+        Unflatten<64, 7, 7>,
+        ConvTranspose2d<64, 64, 4, 2, 1>,
+        Relu,
+        ConvTranspose2d<64, 32, 4, 2, 1>,
+        Relu,
+        ConvTranspose2d<32, 1, 3, 1, 1>,
+        As<28, 28>,
+    )>;
+    vae!(batch, infer, 32, images::<1, 28>(batch), Body, 128, Decoder)
 }
