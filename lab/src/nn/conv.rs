@@ -188,17 +188,7 @@ pub struct UnbiasedConv2d<
     /// `(O, I / G, K, K)`.
     pub weight: Tensor<(Const<O>, PerGroup<Const<I>, G>, Const<K>, Const<K>), E, D>,
 }
-collection!(
-    UnbiasedConv2d < I,
-    O,
-    K,
-    S,
-    P,
-    DIL,
-    G > {
-        weight
-    }
-);
+collection!(UnbiasedConv2d < I, O, K, S, P, DIL, G > { weight });
 
 /// Transposed convolution of images, `(B, I, H, W)` to `(B, O, H', W')` (PyTorch's
 /// [`ConvTranspose2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html), with its names, defaults and
@@ -265,18 +255,7 @@ pub struct UnbiasedConvTranspose2d<
     /// `(I, O / G, K, K)`.
     pub weight: Tensor<(Const<I>, PerGroup<Const<O>, G>, Const<K>, Const<K>), E, D>,
 }
-collection!(
-    UnbiasedConvTranspose2d < I,
-    O,
-    K,
-    S,
-    P,
-    OP,
-    DIL,
-    G > {
-        weight
-    }
-);
+collection!(UnbiasedConvTranspose2d < I, O, K, S, P, OP, DIL, G > { weight });
 
 macro_rules! convolutions {
     ($name:ident, $bias:expr) => {
