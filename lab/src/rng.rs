@@ -13,6 +13,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
+use crate::nn::state::{RNG_STATE, seeded};
+
 /// The generator for one purpose: the same (seed, stream, step) gives the same numbers on every machine and version.
 ///
 /// ```
@@ -23,12 +25,17 @@ use rand_distr::{Distribution, StandardNormal};
 /// assert_ne!(draw(1, "order", 0), draw(1, "noise", 0));
 /// ```
 pub fn keyed(seed: u64, stream: &str, step: u64) -> ChaCha8Rng {
+    ChaCha8Rng::from_seed(key(seed, stream, step))
+}
+
+/// The key of [`keyed`], for kernels that draw ChaCha8's numbers themselves.
+pub(crate) fn key(seed: u64, stream: &str, step: u64) -> [u8; 32] {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..16].copy_from_slice(&fnv1a(stream).to_le_bytes());
     key[16..24].copy_from_slice(&step.to_le_bytes());
     key[24..].copy_from_slice(b"lathelab");
-    ChaCha8Rng::from_seed(key)
+    key
 }
 
 /// `n` draws from N(0, 1).
@@ -81,7 +88,8 @@ fn uniform(rng: &mut ChaCha8Rng, n: usize, a: f64) -> Vec<f64> {
 }
 
 /// Draws all weights of a model (tensors with two or more dimensions) from `init`, each keyed by its own name; plain biases
-/// become zero, everything else (scales, running statistics, the biases of an LSTM) what its layer resets it to.
+/// become zero, everything else (scales, running statistics, the biases of an LSTM) what its layer resets it to. The random
+/// numbers of a layer such as [`Dropout`](crate::nn::Dropout) get a seed keyed by the name too.
 ///
 /// # Errors
 /// The device's error.
@@ -113,7 +121,11 @@ impl<E: Dtype, D: Device<E>> TensorVisitor<E, D> for Initialise {
         let sizes: Vec<usize> = tensor.shape().concrete().into();
         let n = sizes.iter().product();
         let bias = name.ends_with("bias");
-        if let ([.., fan_out, fan_in], false) = (&sizes[..], bias) {
+        if name.ends_with(RNG_STATE) && n == 4 {
+            tensor.copy_from(&seeded::<E>(&mut keyed(self.seed, &name, 0)));
+        } else if !options.do_gradient_update {
+            (options.reset)(tensor)?;
+        } else if let ([.., fan_out, fan_in], false) = (&sizes[..], bias) {
             let drawn = self.init.draw(&mut keyed(self.seed, &name, 0), n, *fan_in, *fan_out);
             let drawn: Vec<E> = drawn.into_iter().map(|x| E::from_f64(x).unwrap_or_default()).collect();
             tensor.copy_from(&drawn);

@@ -1,11 +1,13 @@
 //! For tests: a model's parameters as plain numbers, and gradients against central differences.
 
+pub(crate) mod torch;
+
 use dfdx::{
     nn::tensor_collection::{
         RecursiveWalker, TensorCollection, TensorOptions, TensorVisitor, ViewTensorMut, ViewTensorName,
     },
     shapes::{Dtype, HasShape, Shape},
-    tensor::{Cpu, CpuError, Gradients, Tensor, TensorFromVec, Trace},
+    tensor::{Cpu, CpuError, Gradients, OwnedTape, Tensor, TensorFromVec, Trace},
     tensor_ops::{Backward, Device, SumTo},
 };
 use rand::Rng;
@@ -125,26 +127,43 @@ pub(crate) fn check_gradients<M: TensorCollection<f64, Cpu>>(
     }
 }
 
-/// Compares the gradients of a layer's weights and input with central differences, for the loss Σ cᵢ yᵢ with random x and c;
-/// and the gradients that are wanted alone with those of both.
+/// Compares the gradients of a layer's weights and input in evaluation with central differences, for the loss Σ cᵢ yᵢ with
+/// random x and c; and the gradients that are wanted alone with those of both.
 pub(crate) fn check_layer<S: Shape, M>(layer: &mut M, shape: S, seed: u64)
 where
     M: TensorCollection<f64, Cpu> + Layer<S, f64, Cpu>,
 {
+    check_passes(layer, shape, seed, |layer, x, want| layer.run(x, want).expect("runs"));
+}
+
+/// The same in training. Each pass starts from the same state, so random numbers repeat.
+pub(crate) fn check_training<S: Shape, M>(layer: &M, shape: S, seed: u64)
+where
+    M: TensorCollection<f64, Cpu> + Layer<S, f64, Cpu> + Clone,
+{
+    check_passes(&mut layer.clone(), shape, seed, |layer, x, want| layer.clone().train(x, want).expect("trains"));
+}
+
+type Taped<S> = Tensor<S, f64, Cpu, OwnedTape<f64, Cpu>>;
+
+fn check_passes<S: Shape, O: Shape, M: TensorCollection<f64, Cpu>>(
+    layer: &mut M,
+    shape: S,
+    seed: u64,
+    pass: impl Fn(&M, Taped<S>, Want) -> Taped<O>,
+) {
     let device = Cpu::default();
     let mut rng = keyed(seed, "check_layer", 0);
     let mut draw = |n: usize| (0..n).map(|_| rng.gen_range(-1.0..1.0)).collect::<Vec<f64>>();
     let x = device.tensor_from_vec(draw(shape.num_elements()), shape);
-    let out = *layer.run(x.clone(), Want::All).expect("runs").shape();
+    let out = *pass(layer, x.leaky_trace(), Want::All).shape();
     let factors = device.tensor_from_vec(draw(out.num_elements()), out);
     let loss = |layer: &M, x: &Tensor<S, f64, Cpu>| {
-        let y = layer.run(x.clone(), Want::All).expect("runs");
+        let y = pass(layer, x.leaky_trace(), Want::All);
         y.as_vec().iter().zip(factors.as_vec()).map(|(y, c)| y * c).sum::<f64>()
     };
-    let grads = |layer: &M, want| {
-        let y = layer.run(x.leaky_trace(), want).expect("runs");
-        (y * factors.clone()).sum::<(), _>().backward()
-    };
+    let grads =
+        |layer: &M, want| (pass(layer, x.leaky_trace(), want) * factors.clone()).sum::<(), _>().backward();
     let all = grads(layer, Want::All);
     let dx = all.get(&x).as_vec();
     let mut grads_of = grads(layer, Want::All);

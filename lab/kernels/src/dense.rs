@@ -71,6 +71,12 @@ pub(crate) fn backward<R: Real>(gradient: &mut [R], y: &[R], d_bias: &mut [R], a
 /// sum += x, element by element.
 pub(crate) fn add<R: Real>(sum: &mut [R], x: &[R]) {
     assert_eq!(sum.len(), x.len(), "add: sizes");
+    add_inline(sum, x);
+}
+
+/// [`add`] inside of a [`Work`].
+#[inline(always)]
+pub(crate) fn add_inline<R: Real>(sum: &mut [R], x: &[R]) {
     sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += *x);
 }
 

@@ -1,10 +1,11 @@
 //! The kernels for `f32` and `f64`, as code of this crate.
 
 use crate::{
+    batch_norm,
     brgemm::{Element, Finish},
     conv,
     dense::{self, Activation},
-    linear, loss,
+    dropout, layer_norm, linear, loss,
     lstm::{self, Grads, Sizes, Trace, Weights},
 };
 
@@ -77,6 +78,27 @@ kernels! {
     fn reparameterise(mean: &[Self], log_var: &[Self], noise: &[Self]) -> Vec<Self> = loss::reparameterise;
     /// Gradient for log_var of [`Kernels::reparameterise`], given that for its result (which is also that for the mean).
     fn reparameterise_backward(gradient: &[Self], log_var: &[Self], noise: &[Self]) -> Vec<Self> = loss::reparameterise_backward;
+    /// Mean and variance of each column: see [`batch_norm::moments`].
+    fn batch_moments(x: &[Self], width: usize) -> batch_norm::Moments<Self> = batch_norm::moments;
+    /// See [`batch_norm::update_running`].
+    fn batch_update(mean: &mut [Self], variance: &mut [Self], batch: &batch_norm::Moments<Self>, rows: usize, momentum: f64) = batch_norm::update_running;
+    /// See [`batch_norm::Norm::new`].
+    fn batch_norm(moments: batch_norm::Moments<Self>, epsilon: f64, weight: &[Self], bias: &[Self]) -> batch_norm::Norm<Self> = batch_norm::Norm::new;
+    /// See [`batch_norm::forward`].
+    fn batch_forward(x: &[Self], norm: &batch_norm::Norm<Self>, activation: Activation, y: &mut [Self]) = batch_norm::forward;
+    /// See [`batch_norm::backward`].
+    fn batch_backward(
+        dy: &mut [Self], y: &[Self], x: &[Self], norm: &batch_norm::Norm<Self>, activation: Activation, input: batch_norm::Input,
+        sums: (&mut [Self], &mut [Self])
+    ) = batch_norm::backward;
+    /// See [`layer_norm::forward`].
+    fn layer_forward(x: &[Self], weight: &[Self], bias: &[Self], epsilon: f64, y: &mut [Self], kept: &mut [Self]) = layer_norm::forward;
+    /// See [`layer_norm::backward`].
+    fn layer_backward(dy: &mut [Self], x: &[Self], weight: &[Self], kept: &[Self], d_weight: &mut [Self], d_bias: &mut [Self]) = layer_norm::backward;
+    /// See [`dropout::forward`].
+    fn dropout_forward(key: &[u8; 32], drop: f64, x: &[Self], y: &mut [Self], kept: &mut [u32]) = dropout::forward;
+    /// See [`dropout::backward`].
+    fn dropout_backward(dy: &mut [Self], drop: f64, kept: &[u32]) = dropout::backward;
     /// sum += x, element by element.
     fn add(sum: &mut [Self], x: &[Self]) = dense::add;
 }

@@ -7,12 +7,15 @@
 //! calls them: a notebook cell is compiled without optimisation.
 
 pub mod adam;
+pub mod batch_norm;
 pub mod brgemm;
 pub mod conv;
 pub mod dense;
 mod dispatch;
+pub mod dropout;
 mod gemm;
 mod instances;
+pub mod layer_norm;
 pub mod linear;
 pub mod loss;
 pub mod lstm;

@@ -34,8 +34,12 @@ pub trait Real:
     fn of(x: f64) -> Self;
     /// 1 / (1 + e^-x), within 2e-7 for `f32`.
     fn sigmoid(self) -> Self;
+    /// Square root.
+    fn sqrt(self) -> Self;
     /// Hyperbolic tangent, within 2e-7 for `f32`.
     fn tanh(self) -> Self;
+    /// As `f64`.
+    fn wide(self) -> f64;
 }
 
 impl Real for f64 {
@@ -82,8 +86,18 @@ impl Real for f64 {
     }
 
     #[inline(always)]
+    fn sqrt(self) -> Self {
+        f64::sqrt(self)
+    }
+
+    #[inline(always)]
     fn tanh(self) -> Self {
         f64::tanh(self)
+    }
+
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        self
     }
 }
 
@@ -128,6 +142,16 @@ impl Real for f32 {
     #[inline(always)]
     fn sigmoid(self) -> Self {
         1.0 / (1.0 + exp(-self))
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        f32::sqrt(self)
+    }
+
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        f64::from(self)
     }
 
     #[inline(always)]

@@ -39,11 +39,17 @@
 //! ```
 
 mod activation;
+mod batch_norm;
 mod conv;
+mod dropout;
+mod layer_norm;
 mod linear;
 mod lstm;
+#[cfg(test)]
+mod norm_tests;
 mod reshape;
 mod sequential;
+pub(crate) mod state;
 
 use dfdx::{
     nn::BuildModule,
@@ -53,7 +59,10 @@ use dfdx::{
 };
 
 pub use activation::{Activate, LeakyRelu, Relu, Sigmoid, Tanh};
+pub use batch_norm::{BatchNorm1d, BatchNorm2d};
 pub use conv::{Conv2d, ConvTranspose2d, UnbiasedConv2d, UnbiasedConvTranspose2d};
+pub use dropout::Dropout;
+pub use layer_norm::LayerNorm;
 pub use linear::{Linear, UnbiasedLinear};
 pub use lstm::Lstm;
 pub use reshape::{As, Flatten, Unflatten};
@@ -122,6 +131,18 @@ impl<S: Shape, E: Real, D: LabDevice<E>, L: Layer<S, E, D>> Layer<S, E, D> for &
 
     fn apply(&self, chain: &mut Chain<E, D>, shape: S) -> Result<Self::Output, D::Err> {
         L::apply(self, chain, shape)
+    }
+}
+
+impl<S: Shape, E: Real, D: LabDevice<E>, L: Layer<S, E, D>> Layer<S, E, D> for &mut L {
+    type Output = L::Output;
+
+    fn apply(&self, chain: &mut Chain<E, D>, shape: S) -> Result<Self::Output, D::Err> {
+        L::apply(self, chain, shape)
+    }
+
+    fn apply_mut(&mut self, chain: &mut Chain<E, D>, shape: S) -> Result<Self::Output, D::Err> {
+        L::apply_mut(self, chain, shape)
     }
 }
 
@@ -195,10 +216,12 @@ macro_rules! module {
 }
 pub(crate) use module;
 
-/// Implements dfdx's `TensorCollection` for a struct generic over sizes (or types) and then E, D, with named modules, tensors
-/// that are trained and start at zero, and tensors that are only kept.
+/// Implements dfdx's `TensorCollection` for a struct generic over sizes and then E, D, with named modules and tensors. A tensor is
+/// trained and starts at zero, unless its `TensorOptions` are given (`running_var = kept_ones()`).
 macro_rules! collection {
-    ($name:ident<$($size:ident),*> { $($module:ident),* $(; $($tensor:ident),+)? }) => {
+    (@options) => { dfdx::nn::tensor_collection::TensorOptions::reset_to_zeros() };
+    (@options $options:expr) => { $options };
+    ($name:ident<$($size:ident),*> { $($module:ident),* $(; $($tensor:ident $(= $options:expr)?),+)? }) => {
         impl<$(const $size: usize,)* E: $crate::nn::Real, D: dfdx::tensor_ops::Device<E>>
             dfdx::nn::tensor_collection::TensorCollection<E, D> for $name<$($size,)* E, D>
         {
@@ -214,7 +237,7 @@ macro_rules! collection {
                             stringify!($tensor),
                             |s| &s.$tensor,
                             |s| &mut s.$tensor,
-                            dfdx::nn::tensor_collection::TensorOptions::reset_to_zeros(),
+                            $crate::nn::collection!(@options $($options)?),
                         ),)+)?
                     ),
                     |($($module,)* $($($tensor,)+)?)| $name { $($module,)* $($($tensor,)+)? },
