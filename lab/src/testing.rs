@@ -162,8 +162,7 @@ fn check_passes<S: Shape, O: Shape, M: TensorCollection<f64, Cpu>>(
         let y = pass(layer, x.leaky_trace(), Want::All);
         y.as_vec().iter().zip(factors.as_vec()).map(|(y, c)| y * c).sum::<f64>()
     };
-    let grads =
-        |layer: &M, want| (pass(layer, x.leaky_trace(), want) * factors.clone()).sum::<(), _>().backward();
+    let grads = |layer: &M, want| (pass(layer, x.leaky_trace(), want) * factors.clone()).sum::<(), _>().backward();
     let all = grads(layer, Want::All);
     let dx = all.get(&x).as_vec();
     let mut grads_of = grads(layer, Want::All);
