@@ -1,25 +1,28 @@
 //! Models in files: one safetensors file holds the weights, the optimiser's state and, as its metadata, the configuration
 //! as JSON, so that the parts can never be from different runs. Written beside and renamed: a file is whole or not there.
 
-use std::{collections::HashMap, io::Write, path::Path};
-
-use dfdx::{
-    nn::tensor_collection::{
-        RecursiveWalker, TensorCollection, TensorOptions, TensorVisitor, ViewTensorMut, ViewTensorName,
-    },
-    shapes::{HasShape, Shape},
-    tensor::{Cpu, CpuError, Tensor},
-    tensor_ops::ReshapeTo,
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::Write,
+    path::Path,
 };
+
+use dfdx::{nn::tensor_collection::TensorCollection, tensor::Cpu};
+use lathe_kernels::pool::Buf;
 use safetensors::{
     SafeTensors,
     tensor::{Dtype, TensorView},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Error, Result, optim::Adam};
+use crate::{
+    Error, Result,
+    optim::{Method, Optimizer},
+    parameters,
+};
 
-const FORMAT: u32 = 1;
+/// 2: states of any optimiser. Files of format 1 hold those of Adam under the same names.
+const FORMAT: u32 = 2;
 const KEY: &str = "lathe";
 
 /// What a file says about the model in it.
@@ -29,7 +32,8 @@ struct Header<C> {
     model: String,
     sizes: Vec<usize>,
     /// Steps made by each optimiser.
-    adam_steps: Vec<u64>,
+    #[serde(alias = "adam_steps")]
+    steps: Vec<u64>,
     config: C,
 }
 
@@ -39,49 +43,47 @@ struct Kind {
     format: u32,
     model: String,
     sizes: Vec<usize>,
-    adam_steps: Vec<u64>,
+    #[serde(alias = "adam_steps")]
+    steps: Vec<u64>,
 }
 
 /// A named tensor: shape and values.
-type Entry = (String, Vec<usize>, Vec<f32>);
+type Entry = (String, Vec<usize>, Buf<f32>);
 
 /// Collects what goes into a file.
 #[derive(Default)]
 pub(crate) struct Writer {
     entries: Vec<Entry>,
-    adam_steps: Vec<u64>,
+    steps: Vec<u64>,
 }
 
 impl Writer {
-    /// Adds a network and its optimiser. (Takes `&mut` since dfdx views names only beside mutable tensors of one walk.)
-    pub(crate) fn add<M: TensorCollection<f32, Cpu> + Clone>(
+    /// Adds a network and its optimiser.
+    pub(crate) fn add<M: TensorCollection<f32, Cpu>, C: Method>(
         &mut self,
         prefix: &str,
         model: &M,
-        adam: &Adam,
+        optimiser: &Optimizer<C>,
     ) -> Result<()> {
-        let mut collect = Collect { entries: Vec::new() };
-        M::iter_tensors(&mut RecursiveWalker { m: (&mut model.clone(), String::new()), f: &mut collect })?;
-        for (name, shape, values) in collect.entries {
-            if let Some((mean, square)) = adam.moments.get(&name) {
-                self.entries.push((format!("adam.mean.{prefix}{name}"), shape.clone(), mean.clone()));
-                self.entries.push((format!("adam.square.{prefix}{name}"), shape.clone(), square.clone()));
+        let mut shapes = BTreeMap::new();
+        parameters::visit(model, |tensor| {
+            shapes.insert(tensor.name.to_owned(), tensor.shape.to_vec());
+            self.entries.push((format!("{prefix}{}", tensor.name), tensor.shape.to_vec(), tensor.read()?));
+            Ok::<_, Error>(())
+        })?;
+        for (parameter, state, values) in optimiser.saved() {
+            if let Some(shape) = shapes.get(parameter) {
+                self.entries.push((format!("{}.{state}.{prefix}{parameter}", C::NAME), shape.clone(), values.clone()));
             }
-            self.entries.push((format!("{prefix}{name}"), shape, values));
         }
-        self.adam_steps.push(adam.steps());
+        self.steps.push(optimiser.steps());
         Ok(())
     }
 
     /// Writes the file.
     pub(crate) fn write<C: Serialize>(self, path: &Path, model: &str, sizes: &[usize], config: &C) -> Result<()> {
-        let header = Header {
-            format: FORMAT,
-            model: model.to_owned(),
-            sizes: sizes.to_vec(),
-            adam_steps: self.adam_steps,
-            config,
-        };
+        let header =
+            Header { format: FORMAT, model: model.to_owned(), sizes: sizes.to_vec(), steps: self.steps, config };
         let io = |source| Error::Io { path: path.to_owned(), source };
         let header = serde_json::to_string(&header).map_err(|error| io(error.into()))?;
         let bytes: Vec<_> = self
@@ -116,7 +118,7 @@ impl Writer {
 pub(crate) struct Reader<C> {
     pub(crate) config: C,
     tensors: HashMap<String, (Vec<usize>, Vec<f32>)>,
-    adam_steps: Vec<u64>,
+    steps: Vec<u64>,
     path: std::path::PathBuf,
 }
 
@@ -130,8 +132,8 @@ impl<C: DeserializeOwned> Reader<C> {
         let header = metadata.metadata().as_ref().and_then(|map| map.get(KEY));
         let header = header.ok_or_else(|| wrong(String::from("it was not written by lab (no \"lathe\" metadata)")))?;
         let kind: Kind = serde_json::from_str(header).map_err(|e| wrong(format!("its header cannot be read ({e})")))?;
-        if kind.format != FORMAT {
-            return Err(wrong(format!("it has format {}, this version reads format {FORMAT}", kind.format)));
+        if !(1..=FORMAT).contains(&kind.format) {
+            return Err(wrong(format!("it has format {}, this version reads formats 1 to {FORMAT}", kind.format)));
         }
         if kind.model != model || kind.sizes != sizes {
             return Err(wrong(format!(
@@ -152,88 +154,48 @@ impl<C: DeserializeOwned> Reader<C> {
             let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
             tensors.insert(name, (view.shape().to_vec(), values));
         }
-        Ok(Self { config: header.config, tensors, adam_steps: kind.adam_steps, path: path.to_owned() })
+        Ok(Self { config: header.config, tensors, steps: kind.steps, path: path.to_owned() })
     }
 
     /// Fills a network and its optimiser, the `index`-th of the file.
-    pub(crate) fn fill<M: TensorCollection<f32, Cpu>>(
+    pub(crate) fn fill<M: TensorCollection<f32, Cpu>, O: Method>(
         &mut self,
         prefix: &str,
         index: usize,
         model: &mut M,
-        adam: &mut Adam,
+        optimiser: &mut Optimizer<O>,
     ) -> Result<()> {
-        let mut restore = Restore { tensors: &mut self.tensors, adam, prefix, problem: None };
-        M::iter_tensors(&mut RecursiveWalker { m: (model, String::new()), f: &mut restore })?;
-        if let Some(reason) = restore.problem {
-            return Err(Error::Checkpoint { path: self.path.clone(), reason });
-        }
-        adam.steps = self.adam_steps.get(index).copied().unwrap_or(0);
+        let wrong = |reason: String| Error::Checkpoint { path: self.path.clone(), reason };
+        let names = optimiser.config.states();
+        let mut states = BTreeMap::new();
+        parameters::visit_mut(model, |mut tensor| {
+            let full = format!("{prefix}{}", tensor.name);
+            match self.tensors.remove(&full) {
+                Some((shape, values)) if shape == tensor.shape => tensor.write(&values),
+                Some((shape, _)) => {
+                    return Err(wrong(format!("{full} has shape {shape:?}, {:?} was expected", tensor.shape)));
+                }
+                None => return Err(wrong(format!("{full} is missing"))),
+            }
+            let found: Vec<_> = names
+                .iter()
+                .filter_map(|state| self.tensors.remove(&format!("{}.{state}.{full}", O::NAME)))
+                .filter(|(shape, _)| shape == tensor.shape)
+                .map(|(_, values)| Buf::from(values))
+                .collect();
+            if !found.is_empty() && found.len() != names.len() {
+                return Err(wrong(format!("the optimiser's state of {full} is incomplete")));
+            }
+            if !found.is_empty() {
+                states.insert(tensor.name.to_owned(), found);
+            }
+            Ok(())
+        })?;
+        optimiser.restore(self.steps.get(index).copied().unwrap_or(0), states);
         Ok(())
     }
 }
 
 fn list(sizes: &[usize]) -> String {
     sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
-}
-
-struct Collect {
-    entries: Vec<Entry>,
-}
-
-impl TensorVisitor<f32, Cpu> for Collect {
-    type Viewer = (ViewTensorMut, ViewTensorName);
-    type Err = CpuError;
-    type E2 = f32;
-    type D2 = Cpu;
-
-    fn visit<S: Shape>(
-        &mut self,
-        _: TensorOptions<S, f32, Cpu>,
-        (tensor, name): (&mut Tensor<S, f32, Cpu>, String),
-    ) -> Result<Option<Tensor<S, f32, Cpu>>, CpuError> {
-        let plain = tensor.clone().try_contiguous()?;
-        let mut values = vec![0.0; plain.shape().num_elements()];
-        plain.copy_into(&mut values);
-        self.entries.push((name, plain.shape().concrete().into(), values));
-        Ok(None)
-    }
-}
-
-struct Restore<'a> {
-    tensors: &'a mut HashMap<String, (Vec<usize>, Vec<f32>)>,
-    adam: &'a mut Adam,
-    prefix: &'a str,
-    problem: Option<String>,
-}
-
-impl TensorVisitor<f32, Cpu> for Restore<'_> {
-    type Viewer = (ViewTensorMut, ViewTensorName);
-    type Err = CpuError;
-    type E2 = f32;
-    type D2 = Cpu;
-
-    fn visit<S: Shape>(
-        &mut self,
-        _: TensorOptions<S, f32, Cpu>,
-        (tensor, name): (&mut Tensor<S, f32, Cpu>, String),
-    ) -> Result<Option<Tensor<S, f32, Cpu>>, CpuError> {
-        let want: Vec<usize> = tensor.shape().concrete().into();
-        let full = format!("{}{name}", self.prefix);
-        match self.tensors.remove(&full) {
-            Some((shape, values)) if shape == want => tensor.copy_from(&values),
-            Some((shape, _)) => self.problem = Some(format!("{full} has shape {shape:?}, {want:?} was expected")),
-            None => self.problem = Some(format!("{full} is missing")),
-        }
-        let mean = self.tensors.remove(&format!("adam.mean.{full}"));
-        let square = self.tensors.remove(&format!("adam.square.{full}"));
-        match (mean, square) {
-            (Some((a, mean)), Some((b, square))) if a == want && b == want => {
-                self.adam.moments.insert(name, (mean, square));
-            }
-            (None, None) => {}
-            _ => self.problem = Some(format!("the optimiser's state of {full} is incomplete")),
-        }
-        Ok(None)
-    }
 }

@@ -42,6 +42,7 @@ pub mod models;
 pub mod nn;
 pub mod ops;
 pub mod optim;
+pub mod parameters;
 pub mod rng;
 pub mod shape;
 #[cfg(test)]

@@ -1,19 +1,15 @@
 //! Randomness that repeats: every generator is keyed by (seed, purpose, step), never by the order of calls, so that adding
 //! a sample here does not change the weights drawn there. dfdx's own generator is not used (its state cannot be saved).
 
-use dfdx::{
-    nn::tensor_collection::{
-        RecursiveWalker, TensorCollection, TensorOptions, TensorVisitor, ViewTensorMut, ViewTensorName,
-    },
-    shapes::{Dtype, HasShape, Shape},
-    tensor::Tensor,
-    tensor_ops::Device,
-};
+use dfdx::{nn::tensor_collection::TensorCollection, shapes::Dtype, tensor_ops::Device};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::nn::state::{RNG_STATE, seeded};
+use crate::{
+    nn::state::{RNG_STATE, seeded},
+    parameters,
+};
 
 /// The generator for one purpose: the same (seed, stream, step) gives the same numbers on every machine and version.
 ///
@@ -98,44 +94,24 @@ pub fn initialise<E: Dtype, D: Device<E>, M: TensorCollection<E, D>>(
     seed: u64,
     init: Init,
 ) -> Result<(), D::Err> {
-    M::iter_tensors(&mut RecursiveWalker { m: (model, String::new()), f: &mut Initialise { seed, init } })?;
-    Ok(())
-}
-
-struct Initialise {
-    seed: u64,
-    init: Init,
-}
-
-impl<E: Dtype, D: Device<E>> TensorVisitor<E, D> for Initialise {
-    type Viewer = (ViewTensorMut, ViewTensorName);
-    type Err = D::Err;
-    type E2 = E;
-    type D2 = D;
-
-    fn visit<S: Shape>(
-        &mut self,
-        options: TensorOptions<S, E, D>,
-        (tensor, name): (&mut Tensor<S, E, D>, String),
-    ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
-        let sizes: Vec<usize> = tensor.shape().concrete().into();
-        let n = sizes.iter().product();
-        let bias = name.ends_with("bias");
-        if name.ends_with(RNG_STATE) && n == 4 {
-            tensor.copy_from(&seeded::<E>(&mut keyed(self.seed, &name, 0)));
-        } else if !options.do_gradient_update {
-            (options.reset)(tensor)?;
-        } else if let ([.., fan_out, fan_in], false) = (&sizes[..], bias) {
-            let drawn = self.init.draw(&mut keyed(self.seed, &name, 0), n, *fan_in, *fan_out);
+    parameters::visit_mut(model, |mut tensor| {
+        let n = tensor.shape.iter().product();
+        let bias = tensor.name.ends_with("bias");
+        if tensor.name.ends_with(RNG_STATE) && n == 4 {
+            tensor.write(&seeded::<E>(&mut keyed(seed, tensor.name, 0)));
+        } else if !tensor.trained {
+            tensor.reset()?;
+        } else if let ([.., fan_out, fan_in], false) = (tensor.shape, bias) {
+            let drawn = init.draw(&mut keyed(seed, tensor.name, 0), n, *fan_in, *fan_out);
             let drawn: Vec<E> = drawn.into_iter().map(|x| E::from_f64(x).unwrap_or_default()).collect();
-            tensor.copy_from(&drawn);
-        } else if bias && sizes.len() == 1 {
-            tensor.copy_from(&vec![E::default(); n]);
+            tensor.write(&drawn);
+        } else if bias && tensor.shape.len() == 1 {
+            tensor.write(&vec![E::default(); n]);
         } else {
-            (options.reset)(tensor)?;
+            tensor.reset()?;
         }
-        Ok(None)
-    }
+        Ok(())
+    })
 }
 
 /// FNV-1a, 64 bits: turns the name of a stream into a number.

@@ -3,93 +3,63 @@
 pub(crate) mod torch;
 
 use dfdx::{
-    nn::tensor_collection::{
-        RecursiveWalker, TensorCollection, TensorOptions, TensorVisitor, ViewTensorMut, ViewTensorName,
-    },
-    shapes::{Dtype, HasShape, Shape},
-    tensor::{Cpu, CpuError, Gradients, OwnedTape, Tensor, TensorFromVec, Trace},
+    nn::tensor_collection::TensorCollection,
+    shapes::{HasShape, Shape},
+    tensor::{Cpu, Gradients, HasErr, OwnedTape, Tensor, TensorFromVec, Trace},
     tensor_ops::{Backward, Device, SumTo},
 };
 use rand::Rng;
 
 use crate::{
-    nn::{Forward, Layer},
-    ops::Want,
+    nn::{Forward, Layer, Real},
+    ops::{LabDevice, Want},
+    parameters::{self, View},
     rng::keyed,
 };
 
 /// Shows each parameter's name and values to `f` and writes back what it leaves.
-pub(crate) fn edit<E: Dtype, M: TensorCollection<E, Cpu>>(model: &mut M, f: impl FnMut(&str, &mut Vec<E>))
+pub(crate) fn edit<E: Real, M: TensorCollection<E, Cpu>>(model: &mut M, mut f: impl FnMut(&str, &mut Vec<E>))
 where
     Cpu: Device<E>,
 {
-    M::iter_tensors(&mut RecursiveWalker { m: (model, String::new()), f: &mut Edit(f, std::marker::PhantomData) })
-        .map(drop)
-        .unwrap_or_default();
-}
-
-struct Edit<F, E>(F, std::marker::PhantomData<E>);
-
-impl<E: Dtype, D: Device<E>, F: FnMut(&str, &mut Vec<E>)> TensorVisitor<E, D> for Edit<F, E> {
-    type Viewer = (ViewTensorMut, ViewTensorName);
-    type Err = D::Err;
-    type E2 = E;
-    type D2 = D;
-
-    fn visit<S: Shape>(
-        &mut self,
-        _: TensorOptions<S, E, D>,
-        (tensor, name): (&mut Tensor<S, E, D>, String),
-    ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
-        let mut values = tensor.as_vec();
-        self.0(&name, &mut values);
-        tensor.copy_from(&values);
-        Ok(None)
-    }
+    parameters::visit_mut(model, |mut tensor| {
+        let mut values = tensor.read()?.into_vec();
+        f(tensor.name, &mut values);
+        tensor.write(&values);
+        Ok(())
+    })
+    .unwrap_or_else(|_: <Cpu as HasErr>::Err| panic!("a tensor cannot be read"));
 }
 
 /// Names and values of all parameters.
-pub(crate) fn snapshot<M: TensorCollection<f32, Cpu> + Clone>(model: &M) -> Vec<(String, Vec<f32>)> {
+pub(crate) fn snapshot<M: TensorCollection<f32, Cpu>>(model: &M) -> Vec<(String, Vec<f32>)> {
     let mut all = Vec::new();
-    edit(&mut model.clone(), |name, values: &mut Vec<f32>| all.push((name.to_owned(), values.clone())));
+    parameters::visit(model, |tensor: View<'_, f32, Cpu>| {
+        all.push((tensor.name.to_owned(), tensor.read()?.to_vec()));
+        Ok::<_, crate::Error>(())
+    })
+    .expect("tensors can be read");
     all
 }
 
-/// Names and gradients of all trainable parameters.
-pub(crate) fn gradients<E: Dtype, M: TensorCollection<E, Cpu>>(
+/// Names and gradients of all trainable parameters. (`&mut` as for the rest of this module.)
+pub(crate) fn gradients<E: Real, M: TensorCollection<E, Cpu>>(
     model: &mut M,
     grads: &mut Gradients<E, Cpu>,
 ) -> Vec<(String, Vec<E>)>
 where
-    Cpu: Device<E> + dfdx::tensor::HasErr<Err = CpuError>,
+    Cpu: LabDevice<E>,
 {
-    let mut read = Read { grads, all: Vec::new() };
-    M::iter_tensors(&mut RecursiveWalker { m: (model, String::new()), f: &mut read }).map(drop).unwrap_or_default();
-    read.all
-}
-
-struct Read<'a, E: Dtype, D: Device<E>> {
-    grads: &'a mut Gradients<E, D>,
-    all: Vec<(String, Vec<E>)>,
-}
-
-impl<E: Dtype, D: Device<E>> TensorVisitor<E, D> for Read<'_, E, D> {
-    type Viewer = (ViewTensorMut, ViewTensorName);
-    type Err = D::Err;
-    type E2 = E;
-    type D2 = D;
-
-    fn visit<S: Shape>(
-        &mut self,
-        options: TensorOptions<S, E, D>,
-        (tensor, name): (&mut Tensor<S, E, D>, String),
-    ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
-        if options.do_gradient_update {
-            self.grads.try_alloc_for(tensor)?;
-            self.all.push((name, self.grads.get(tensor).as_vec()));
+    let mut all = Vec::new();
+    parameters::visit(&*model, |tensor: View<'_, E, Cpu>| {
+        if tensor.trained {
+            let values = <Cpu as LabDevice<E>>::edit_gradient(grads, &tensor.flat()?, |gradient| gradient.to_vec())?;
+            all.push((tensor.name.to_owned(), values));
         }
-        Ok(None)
-    }
+        Ok(())
+    })
+    .unwrap_or_else(|_: <Cpu as HasErr>::Err| panic!("gradients can be read"));
+    all
 }
 
 /// Compares the gradients of every parameter (up to `each` elements of it) with central differences of `loss` in `f64`.

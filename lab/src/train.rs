@@ -96,11 +96,17 @@ impl At {
     /// An optimiser's error, with this place in it.
     pub fn error(self, error: StepError) -> Error {
         match error {
-            StepError::BadGradient(bad) => Error::Diverged {
-                what: format!("the gradient of {}", bad.parameter),
-                value: bad.value,
+            StepError::BadGradient { parameter, value } => Error::Diverged {
+                what: format!("the gradient of {parameter}"),
+                value: value as f32,
                 epoch: self.epoch,
                 batch: self.batch,
+            },
+            StepError::Config { field, value, remedy } => Error::Config { field, value: value.to_string(), remedy },
+            StepError::NoSuchParameter { .. } => Error::Config {
+                field: "groups",
+                value: error.to_string(),
+                remedy: "use the names of the model's tensors",
             },
             StepError::Device(text) => Error::Device(text),
         }

@@ -7,6 +7,7 @@ use crate::{
     dense::{self, Activation},
     dropout, layer_norm, linear, loss,
     lstm::{self, Grads, Sizes, Trace, Weights},
+    optim::{self, Clip, Rule, Slot},
 };
 
 macro_rules! kernels {
@@ -99,6 +100,12 @@ kernels! {
     fn dropout_forward(key: &[u8; 32], drop: f64, x: &[Self], y: &mut [Self], kept: &mut [u32]) = dropout::forward;
     /// See [`dropout::backward`].
     fn dropout_backward(dy: &mut [Self], drop: f64, kept: &[u32]) = dropout::backward;
+    /// See [`optim::update`].
+    fn optimise(rule: &Rule, clip: Clip, slots: &mut [Slot<'_, Self>]) = optim::update;
+    /// See [`optim::squares`].
+    fn squares(gradients: &[&[Self]], bound: f64) -> (f64, bool) = optim::squares;
+    /// See [`optim::average`].
+    fn average(decay: f64, pairs: &mut [(&mut [Self], &[Self])]) = optim::average;
     /// sum += x, element by element.
     fn add(sum: &mut [Self], x: &[Self]) = dense::add;
 }

@@ -6,7 +6,6 @@
 //! [`Kernels`] is implemented for `f32` and `f64` *here*, so that the loops are compiled here, optimised, and not in the crate that
 //! calls them: a notebook cell is compiled without optimisation.
 
-pub mod adam;
 pub mod batch_norm;
 pub mod brgemm;
 pub mod conv;
@@ -19,6 +18,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod loss;
 pub mod lstm;
+pub mod optim;
 mod par;
 pub mod pool;
 mod real;

@@ -32,6 +32,8 @@ pub trait Real:
     fn ln_1p(self) -> Self;
     /// The nearest value to `x`.
     fn of(x: f64) -> Self;
+    /// The same number.
+    fn to_f64(self) -> f64;
     /// 1 / (1 + e^-x), within 2e-7 for `f32`.
     fn sigmoid(self) -> Self;
     /// Square root.
@@ -78,6 +80,11 @@ impl Real for f64 {
     #[inline(always)]
     fn of(x: f64) -> Self {
         x
+    }
+
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self
     }
 
     #[inline(always)]
@@ -137,6 +144,11 @@ impl Real for f32 {
     #[inline(always)]
     fn of(x: f64) -> Self {
         x as f32
+    }
+
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        f64::from(self)
     }
 
     #[inline(always)]

@@ -18,7 +18,8 @@ use crate::nn::Real;
 /// `lathe-kernels` compute: correct, but slower than dfdx's own operations, which stay on the device. This path has been
 /// type-checked, not run.
 pub trait LabDevice<E: Real>: Device<E> {
-    /// The gradient of an operation's result, which nobody needs afterwards.
+    /// The gradient of a contiguous tensor, which has none afterwards: what nobody needs again, or gets back by
+    /// [`put_gradient`](Self::put_gradient).
     ///
     /// # Errors
     /// The device's error.
@@ -26,6 +27,16 @@ pub trait LabDevice<E: Real>: Device<E> {
         grads: &mut Gradients<E, Self>,
         of: &Tensor<S, E, Self>,
     ) -> Result<Buf<E>, <Self as HasErr>::Err>;
+
+    /// Gives a contiguous tensor the gradient `values`, in place of the one that was taken.
+    ///
+    /// # Errors
+    /// The device's error.
+    fn put_gradient<S: Shape>(
+        grads: &mut Gradients<E, Self>,
+        of: &Tensor<S, E, Self>,
+        values: Buf<E>,
+    ) -> Result<(), <Self as HasErr>::Err>;
 
     /// Shows the gradient of a contiguous tensor (zeros where there is none yet) to `f`, which may change it.
     ///
@@ -47,6 +58,15 @@ macro_rules! devices {
                 of: &Tensor<S, $e, Self>,
             ) -> Result<Buf<$e>, <Self as HasErr>::Err> {
                 Ok(std::mem::take(&mut **grads.get_or_alloc_mut(of)?).into())
+            }
+
+            fn put_gradient<S: Shape>(
+                grads: &mut Gradients<$e, Self>,
+                of: &Tensor<S, $e, Self>,
+                values: Buf<$e>,
+            ) -> Result<(), <Self as HasErr>::Err> {
+                **grads.get_or_alloc_mut(of)? = values.into_vec();
+                Ok(())
             }
 
             fn edit_gradient<S: Shape, R>(
