@@ -6,7 +6,7 @@
 use dfdx::{
     shapes::{Const, Dtype, HasShape, Rank0, Rank1, Shape},
     tensor::{Merge, NoneTape, SplitTape, Tape, Tensor},
-    tensor_ops::{Device, ReshapeTo, TryMul},
+    tensor_ops::{ReshapeTo, TryMul},
 };
 
 use crate::{
@@ -167,8 +167,9 @@ pub fn gaussian_nll<const N: usize, E: Real, D: LabDevice<E>, T: Tape<E, D> + Me
 ///
 /// # Errors
 /// The device's error.
-pub fn detach<S: Shape, E: Dtype, D: Device<E>, T: Tape<E, D>>(
+pub fn detach<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
     taped: &Tensor<S, E, D, T>,
 ) -> Result<Tensor<S, E, D>, D::Err> {
-    taped.device().try_tensor_from_vec(taped.as_vec(), *taped.shape())
+    let values = read(&taped.retaped::<NoneTape>())?;
+    taped.device().try_tensor_from_vec(values.into_vec(), *taped.shape())
 }

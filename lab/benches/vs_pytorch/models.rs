@@ -3,7 +3,10 @@
 use dfdx::{nn::ZeroGrads, prelude::*};
 use lab::{
     Cpu, Rows, loss,
-    nn::{self, As, Conv2d, ConvTranspose2d, Flatten, Forward, Linear, Relu, Sequential, Unflatten},
+    nn::{
+        self, As, BatchNorm1d, BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, Flatten, Forward, LeakyRelu, Linear,
+        Relu, Sequential, Tanh, UnbiasedConvTranspose2d, UnbiasedLinear, Unflatten,
+    },
     ops::Want,
     optim::{Adam, AdamConfig},
     rng::{self, Init},
@@ -67,6 +70,9 @@ impl Model {
             ("mlp", 2048) => mlp::<2048, 1024>(batch, infer),
             ("dense_vae", _) => dense_vae(batch, infer),
             ("conv_vae", _) => conv_vae(batch, infer),
+            ("dcgan28_k4", _) => dcgan28_k4(batch, infer),
+            ("dcgan28_k5", _) => dcgan28_k5(batch, infer),
+            ("dcgan16", _) => dcgan16(batch, infer),
             _ => return None,
         };
         Some(Self(step))
@@ -172,4 +178,91 @@ fn conv_vae(batch: usize, infer: bool) -> Box<dyn FnMut() + Send> {
         As<28, 28>,
     )>;
     vae!(batch, infer, 32, images::<1, 28>(batch), Body, 128, Decoder)
+}
+
+/// Hidden layers of a generator that starts from `S` x `S` pixels.
+macro_rules! generator {
+    ($size:literal, $width:literal, $channels:literal, $end:literal, $($k:literal)+) => {
+        Sequential<(
+            UnbiasedLinear<100, $width>,
+            BatchNorm1d<$width>,
+            LeakyRelu<30>,
+            Unflatten<256, $size, $size>,
+            UnbiasedConvTranspose2d<256, 128, 5, 1, 2>,
+            BatchNorm2d<128>,
+            LeakyRelu<30>,
+            UnbiasedConvTranspose2d<128, 64, $($k),+>,
+            BatchNorm2d<64>,
+            LeakyRelu<30>,
+            UnbiasedConvTranspose2d<64, $channels, $($k),+>,
+            Tanh,
+            As<$end, $end>,
+        )>
+    };
+}
+
+type Judge28 = Sequential<(
+    Conv2d<1, 64, 5, 2, 2>,
+    LeakyRelu<30>,
+    Dropout<30>,
+    Conv2d<64, 128, 5, 2, 2>,
+    LeakyRelu<30>,
+    Dropout<30>,
+    Flatten<6272>,
+    Linear<6272, 1>,
+)>;
+type Judge16 = Sequential<(
+    Conv2d<3, 64, 5, 2, 2>,
+    LeakyRelu<30>,
+    Dropout<30>,
+    Conv2d<64, 128, 5, 2, 2>,
+    LeakyRelu<30>,
+    Flatten<2048>,
+    Linear<2048, 1>,
+)>;
+
+/// A GAN's training step: the discriminator on real and drawn pictures, then the generator against it.
+macro_rules! gan {
+    ($batch:expr, $infer:expr, $real:expr, $generator:ty, $judge:ty) => {{
+        let mut g: $generator = nn::build(&Cpu::default(), 1, Init::Normal { std: 0.02 }).expect("a generator");
+        let mut d: $judge = nn::build(&Cpu::default(), 2, Init::Normal { std: 0.02 }).expect("a discriminator");
+        let (batch, real) = ($batch, $real);
+        let z = move |step| lab::rows::<100>(rng::normal(&mut rng::keyed(1, "z", step), batch * 100)).expect("noise");
+        if $infer {
+            let z = z(0);
+            return Box::new(move || drop(g.forward(z.clone())));
+        }
+        let column = |x: f32| Cpu::default().tensor_from_vec(vec![x; batch], (batch, Const::<1>));
+        let (ones, zeros) = (column(1.0), column(0.0));
+        let (mut for_g, mut for_d) = (adam(1e-4), adam(1e-4));
+        let (mut g_grads, mut d_grads, mut steps) = (Some(g.alloc_grads()), Some(d.alloc_grads()), 0);
+        Box::new(move || {
+            steps += 1;
+            let fake = g.train(z(steps).traced(g_grads.take().expect("kept")), Want::Weights).expect("pictures");
+            let still = loss::detach(&fake).expect("a copy");
+            let on_real = d.train(real.clone().traced(d_grads.take().expect("kept")), Want::Weights).expect("logits");
+            let on_fake = d.train(still.leaky_trace(), Want::Weights).expect("logits");
+            let loss = loss::bce_with_logits(on_real, ones.clone()).expect("a loss")
+                + loss::bce_with_logits(on_fake, zeros.clone()).expect("a loss");
+            let mut found = loss.backward();
+            for_d.step(&mut d, &mut found).expect("a step");
+            d_grads = Some(found);
+            let judged = d.train(fake, Want::Input).expect("logits");
+            let mut found = loss::bce_with_logits(judged, ones.clone()).expect("a loss").backward();
+            for_g.step(&mut g, &mut found).expect("a step");
+            g_grads = Some(found);
+        })
+    }};
+}
+
+fn dcgan28_k4(batch: usize, infer: bool) -> Box<dyn FnMut() + Send> {
+    gan!(batch, infer, images::<1, 28>(batch), generator!(7, 12544, 1, 28, 4 2 1), Judge28)
+}
+
+fn dcgan28_k5(batch: usize, infer: bool) -> Box<dyn FnMut() + Send> {
+    gan!(batch, infer, images::<1, 28>(batch), generator!(7, 12544, 1, 28, 5 2 2 1), Judge28)
+}
+
+fn dcgan16(batch: usize, infer: bool) -> Box<dyn FnMut() + Send> {
+    gan!(batch, infer, images::<3, 16>(batch), generator!(4, 4096, 3, 16, 4 2 1), Judge16)
 }
