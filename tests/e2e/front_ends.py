@@ -4,7 +4,8 @@ usage: front_ends.py [PROGRAM]...   (with a Python that has them; `cargo lathe l
 All programs: python -m venv V; V/bin/pip install notebook jupyter-console nbclient nbconvert papermill pexpect jupyterhub
 pip install kernel-ext/papermill; for JupyterHub also `configurable-http-proxy` on the path.
 
-VS Code cannot run here: `vscode` replays the messages of its Jupyter extension against jupyter-server's websocket.
+VS Code cannot run here: `vscode` replays the messages of its Jupyter extension against jupyter-server's websocket, `vscode_raw`
+those with which it starts and talks to a kernel by itself.
 """
 import importlib.util
 import json
@@ -135,6 +136,140 @@ def console(work):
         child.sendeof()
     finally:
         child.close(force=True)
+
+
+@program("jupyter_console", "pexpect")
+def console_full(work):
+    """The console as people use it: several lines in one cell, the history by the arrow key, completion by tab."""
+    import pexpect
+    environment = dict(os.environ, IPYTHONDIR=str(work), JUPYTER_RUNTIME_DIR=str(work), TERM="xterm", COLUMNS="100", LINES="40", PROMPT_TOOLKIT_NO_CPR="1")
+    child = pexpect.spawn(PYTHON, ["-m", "jupyter_console", "--kernel", "lathe", "--ZMQTerminalInteractiveShell.kernel_timeout=120",
+                                   "--ZMQTerminalInteractiveShell.kernel_is_complete_timeout=10"],
+                          encoding="utf-8", timeout=120, env=environment, dimensions=(40, 100))
+    # What the screen shows, without the codes that move and colour.
+    codes = r"(?:\x1b\[[0-9;?]*[A-Za-z]|\s)*"
+    spaced = lambda text: codes.join(re.escape(c) for c in text if c != " ")
+
+    def type_keys(text):
+        for key in text:
+            child.send(key)
+            time.sleep(0.02)
+
+    def prompt(number):
+        child.expect(spaced(f"In [{number}]:"))
+        time.sleep(1)
+    try:
+        prompt(1)
+        # The kernel says that this is not complete, and by how much the next line is indented.
+        for line in ("fn twice(x: i32) -> i32 {", "2 * x", "}"):
+            type_keys(line)
+            child.send("\r")
+            time.sleep(1)
+        child.send("\r")
+        prompt(2)
+        type_keys("twice(21)")
+        child.send("\r")
+        child.expect(spaced("Out[2]:") + codes + "42")
+        prompt(3)
+        # Arrow up: the last cell once more; once more up: the one with several lines.
+        child.send("\x1b[A")
+        time.sleep(1)
+        child.send("\r")
+        child.expect(spaced("Out[3]:") + codes + "42")
+        prompt(4)
+        type_keys('println!("spin"); loop { display::check(); std::thread::sleep(std::time::Duration::from_millis(5)); }')
+        child.send("\r")
+        child.expect("spin")
+        child.expect("spin\r\n")
+        time.sleep(1)
+        child.sendintr()
+        child.expect("Interrupted")
+        prompt(5)
+        type_keys("twice(4)")
+        child.send("\r")
+        child.expect(spaced("Out[5]:") + codes + "8")
+    except Exception as error:
+        raise AssertionError(f"{type(error).__name__}: the screen ends with {re.sub(chr(27) + r'.[0-9;?]*[A-Za-z]', '', (child.before or '') if isinstance(child.before, str) else '')[-700:]!r}") from error
+    finally:
+        child.close(force=True)
+
+
+@program("ipykernel")
+def python_beside(work):
+    """JupyterLab's own Python kernel starts in the same environment."""
+    from jupyter_client.manager import start_new_kernel
+    manager, client = start_new_kernel(kernel_name="python3", startup_timeout=60)
+    try:
+        said = []
+        reply = client.execute_interactive("print(6 * 7)", timeout=60, output_hook=lambda m: said.append(m["content"].get("text")))
+        expect(reply["content"]["status"] == "ok" and "42\n" in said, reply, said)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+@program("zmq")
+def vscode_raw(work):
+    """VS Code without a server: it starts the command of the kernel's spec itself, on a connection file of its own, and talks
+    over ZeroMQ; these are the requests of its start, its interrupt, its shutdown."""
+    from jupyter_client import BlockingKernelClient
+    from jupyter_client.kernelspec import KernelSpecManager
+    spec = KernelSpecManager().get_kernel_spec("lathe")
+    file = work / "kernel-v2-1.json"
+    ports = {name: free_port() for name in ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")}
+    # It writes the file with mode 644 and a key in UUID form.
+    file.write_text(json.dumps({"key": str(uuid.uuid4()), "signature_scheme": "hmac-sha256", "transport": "tcp", "ip": "127.0.0.1", "kernel_name": "lathe", **ports}))
+    command = [part.replace("{connection_file}", str(file)) for part in spec.argv]
+    process = subprocess.Popen(command, cwd=work, env=dict(os.environ, **spec.env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    client = BlockingKernelClient(connection_file=str(file))
+    client.load_connection_file()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=120)
+
+        def reply(channel, kind, content, seconds=60):
+            message = client.session.msg(kind, content)
+            channel.send(message)
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                got = channel.get_msg(timeout=end - time.monotonic())
+                if got["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+                    return got
+        info = reply(client.shell_channel, "kernel_info_request", {})["content"]
+        expect(info["language_info"]["name"] == "rust" and "debugger" not in info.get("supported_features", []), info)
+        # Its first cells are silent; widgets are asked for by their target; a debugger is tried.
+        for code in ("", "1 + 1"):
+            expect(reply(client.shell_channel, "execute_request", execute(code, silent=True), 120)["content"]["status"] == "ok", code)
+        expect(reply(client.shell_channel, "comm_info_request", {"target_name": "jupyter.widget"})["content"]["comms"] == {}, "no comms yet")
+        asked = {"type": "request", "seq": 1, "command": "debugInfo", "arguments": {}}
+        refused = reply(client.control_channel, "debug_request", asked)["content"]
+        expect(refused["success"] is False and refused["request_seq"] == 1 and "no debugger" in refused["message"], refused)
+        client.comm_id = uuid.uuid4().hex
+        client.shell_channel.send(client.session.msg("comm_open", {"comm_id": client.comm_id, "target_name": "jupyter.widget.control", "data": {}, "target_module": None}))
+        # A slider of ours is then among the widgets.
+        done = reply(client.shell_channel, "execute_request", execute('interact(slider(0..=9).label("days"), |n| text(n.to_string()))'), 120)
+        expect(done["content"]["status"] == "ok" and done["content"]["execution_count"] == 1, done["content"])
+        comms = reply(client.shell_channel, "comm_info_request", {"target_name": "jupyter.widget"})["content"]["comms"]
+        expect(comms and all(c["target_name"] == "jupyter.widget" for c in comms.values()), comms)
+        # Interrupt by message, as the spec says.
+        expect(spec.interrupt_mode == "message", spec.interrupt_mode)
+        running = client.session.msg("execute_request", execute('println!("go"); loop { display::check(); std::thread::sleep(std::time::Duration::from_millis(5)); }'))
+        client.shell_channel.send(running)
+        while client.get_iopub_msg(timeout=120)["content"].get("text") != "go\n":
+            pass
+        expect(reply(client.control_channel, "interrupt_request", {})["content"]["status"] == "ok", "interrupt")
+        while True:
+            got = client.get_shell_msg(timeout=60)
+            if got["parent_header"].get("msg_id") == running["header"]["msg_id"]:
+                break
+        expect(got["content"]["status"] == "error", got["content"])
+        expect(reply(client.control_channel, "shutdown_request", {"restart": False})["content"]["status"] == "ok", "shutdown")
+        process.wait(20)
+        expect(process.returncode == 0, "ends in order", process.returncode)
+    finally:
+        client.stop_channels()
+        process.kill()
+        process.communicate()
 
 
 class Server:

@@ -28,3 +28,18 @@ fn a_killed_process_is_recovered_from() {
 fn unfriendly_places_are_survived() {
     run("places.py", &[]);
 }
+
+#[test]
+fn crates_of_the_user_are_added() {
+    run("dep.py", &["folders", "offline"]);
+}
+
+#[test]
+fn nothing_outlives_the_one_who_started_it() {
+    run("lives.py", &["killed_parent", "restart_and_clear"]);
+}
+
+#[test]
+fn wrong_messages_to_the_real_kernel_are_survived() {
+    run("fuzz.py", &["--messages", "4000", "--raw", "60"]);
+}

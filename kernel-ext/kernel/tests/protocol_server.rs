@@ -186,6 +186,21 @@ fn wrong_messages_are_dropped_and_the_next_is_answered() {
 }
 
 #[test]
+fn a_debugger_is_refused_and_not_left_waiting() {
+    let kernel = start();
+    let asked = json!({"type": "request", "seq": 3, "command": "initialize", "arguments": {}});
+    let id = kernel.send(&kernel.control, "debug_request", asked);
+    let reply = loop {
+        let message = kernel.receive(&kernel.control);
+        if parent(&message) == id {
+            break message;
+        }
+    };
+    assert_eq!((reply.kind(), reply.number("request_seq")), ("debug_reply", Some(3)));
+    assert!(reply.content["success"] == false && reply.text("message").contains("no debugger"));
+}
+
+#[test]
 fn unknown_comms_are_closed() {
     let kernel = start();
     let id = kernel.send(&kernel.shell, "comm_open", json!({"comm_id": "c1", "target_name": "none", "data": {}}));

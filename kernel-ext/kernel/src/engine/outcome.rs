@@ -309,6 +309,10 @@ fn message_error(message: &str) -> CellError {
     if let Some(text) = message.strip_prefix("error: no matching package named: ") {
         return render::failure("DependencyError", &text.replace("\\n", "\n"), Vec::new());
     }
+    // Our own cargo could not begin.
+    if let Some((_, text)) = message.split_once("error: lathe: ") {
+        return render::failure("CompilerUnavailable", text.lines().next().unwrap_or(text), Vec::new());
+    }
     let text = message
         .replace("prevent evcxr from attempting to persist", "keep the kernel from storing")
         .replace("evcxr", "the kernel");

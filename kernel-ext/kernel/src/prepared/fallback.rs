@@ -19,9 +19,7 @@ pub fn find_or_build_or_older(say: &mut dyn FnMut(&str)) -> Result<(Prepared, Op
     let root = workspace_root()?;
     let plan = Plan::of(&root)?;
     let Some((older, age)) = newest(&cache_root()?.join("prepared"), &root, &plan.rustc) else { return Err(error) };
-    let notice = notice(messages, age);
-    say(&notice);
-    Ok((older, Some(notice)))
+    Ok((older, Some(notice(messages, age))))
 }
 
 fn notice(messages: &str, age: Duration) -> String {

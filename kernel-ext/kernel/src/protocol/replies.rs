@@ -37,6 +37,16 @@ pub(super) fn kernel_info(rust_version: &str) -> Value {
     })
 }
 
+/// A refusal in the debug adapter protocol's form.
+pub(super) fn no_debugger(request: &Message) -> Value {
+    let field = |name: &str| request.content.get(name).cloned().unwrap_or(Value::Null);
+    let why = "this kernel has no debugger: print values, or debug the code in a program of its own";
+    json!({
+        "status": "error", "ename": "NotSupported", "evalue": why, "traceback": [],
+        "type": "response", "seq": 0, "request_seq": field("seq"), "command": field("command"), "success": false, "message": why,
+    })
+}
+
 pub(super) fn is_complete(answer: Completeness) -> Value {
     match answer {
         Completeness::Complete => json!({"status": "complete"}),

@@ -186,6 +186,9 @@ fn ours(engine: &mut EvcxrEngine, name: &str, args: &str, out: &mut dyn FnMut(Ou
         ":restart" => {
             let before = engine.variables.clone();
             evaluate(engine, ":restart")?;
+            // evcxr goes on believing in them.
+            engine.absent.extend(before.iter().map(|(name, _)| name.clone()));
+            engine.variables.clear();
             engine.memory.fates.learn(engine.number, End::Died, &before, &[], &[]);
             note(out, &format!("new process. {}\n", super::death::lost(&before)));
         }

@@ -39,6 +39,8 @@ impl Session {
                 self.reply(request, content);
                 self.ended = true;
             }
+            // kernel_info says that there is none; who asks all the same shall not wait for ever.
+            "debug_request" => self.reply(request, replies::no_debugger(message)),
             other => {
                 // Each once and not without end: front ends probe for extensions, others send noise.
                 if self.unknown.len() < MOST_UNKNOWN && self.unknown.insert(start_of(other, 100)) {
