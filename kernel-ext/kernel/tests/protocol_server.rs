@@ -177,7 +177,7 @@ fn wrong_messages_are_dropped_and_the_next_is_answered() {
         kernel.shell.send_multipart(frames.clone(), 0).unwrap();
         kernel.control.send_multipart(frames, 0).unwrap();
     }
-    for kind in ["no_such_request", "comm_msg", "debug_request"] {
+    for kind in ["no_such_request", "comm_msg", "create_subshell_request"] {
         kernel.send(&kernel.shell, kind, json!({"x": 1}));
     }
     let id = kernel.send(&kernel.shell, "execute_request", json!({"code": 5}));
