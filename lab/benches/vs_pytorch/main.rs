@@ -11,6 +11,7 @@
 
 mod models;
 mod peer;
+mod recurrent;
 
 use std::time::{Duration, Instant};
 

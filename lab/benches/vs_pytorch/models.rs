@@ -73,7 +73,7 @@ impl Model {
             ("dcgan28_k4", _) => dcgan28_k4(batch, infer),
             ("dcgan28_k5", _) => dcgan28_k5(batch, infer),
             ("dcgan16", _) => dcgan16(batch, infer),
-            _ => return None,
+            _ => super::recurrent::step(task)?,
         };
         Some(Self(step))
     }

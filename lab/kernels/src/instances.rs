@@ -6,8 +6,8 @@ use crate::{
     conv,
     dense::{self, Activation},
     dropout, layer_norm, linear, loss,
-    lstm::{self, Grads, Sizes, Trace, Weights},
     optim::{self, Clip, Rule, Slot},
+    recurrent::{self, Packed},
 };
 
 macro_rules! kernels {
@@ -53,12 +53,25 @@ kernels! {
     fn to_pixels(sizes: (usize, usize, usize), x: &[Self], y: &mut [Self]) = conv::to_hwnc;
     /// `[pixel][image][channel]` to PyTorch's order, sizes `(images, channels, pixels)`.
     fn from_pixels(sizes: (usize, usize, usize), x: &[Self], y: &mut [Self]) = conv::from_hwnc;
-    /// Runs an LSTM over sequences.
-    fn lstm_forward(sizes: Sizes, x: &[Self], weights: Weights<'_, Self>) -> Trace<Self> = lstm::forward;
-    /// An LSTM's gradients from `d_hidden`, the gradient of every hidden state: `(rows, steps, hidden)`.
-    fn lstm_backward(
-        sizes: Sizes, x: &[Self], weights: Weights<'_, Self>, trace: &Trace<Self>, d_hidden: &[Self], want_input: bool
-    ) -> Grads<Self> = lstm::backward;
+    /// A recurrent layer's weights, ready for [`Kernels::recurrent_forward`].
+    fn recurrent_pack(sizes: recurrent::Sizes, weights: recurrent::Weights<'_, Self>) -> Packed<Self> = Packed::new;
+    /// Runs the sequences `x`, `(rows, steps, input)`, from `initial`; with a trace for the way back if `keep`.
+    fn recurrent_forward(
+        batch: recurrent::Batch, x: &[Self], weights: &Packed<Self>, initial: &recurrent::State<Self>, keep: bool
+    ) -> recurrent::Run<Self> = recurrent::forward;
+    /// A recurrent layer's gradients from those of every h, `(rows, steps, hidden)` (empty for none), and of the last h and c.
+    fn recurrent_backward(
+        trace: recurrent::Trace<Self>, weights: recurrent::Weights<'_, Self>, d_hidden: &[Self],
+        d_last: &recurrent::State<Self>, want_input: bool, want_weights: bool
+    ) -> recurrent::Grads<Self> = recurrent::backward;
+    /// The last step of each row (zeros where there is none), sizes `(steps, width)`: `(rows, steps, width)` to `(rows, width)`.
+    fn last_step(sizes: (usize, usize), x: &[Self], y: &mut [Self]) = recurrent::last_step;
+    /// Writes the last step of each row of a `dx` of zeros; sizes `(steps, width)`.
+    fn put_last_step(sizes: (usize, usize), dy: &[Self], dx: &mut [Self]) = recurrent::put_last_step;
+    /// Columns `from..from + n` of rows of `width` values, as rows of their own; sizes `(width, from, n)`.
+    fn columns(sizes: (usize, usize, usize), x: &[Self], y: &mut [Self]) = recurrent::columns;
+    /// Writes rows `y` of `n` values into the columns `from..from + n` of `x`; sizes `(width, from, n)`.
+    fn put_columns(sizes: (usize, usize, usize), y: &[Self], x: &mut [Self]) = recurrent::put_columns;
     /// ½ (mean² + exp(log_var) − 1 − log_var), summed over each row.
     fn kl_rows(mean: &[Self], log_var: &[Self], width: usize) -> Vec<Self> = loss::kl_rows;
     /// Gradients for mean and log_var of [`Kernels::kl_rows`], times `factor`.

@@ -3,7 +3,7 @@
 //!
 //! | part | layers | shape |
 //! |---|---|---|
-//! | memory | [`Lstm`], last hidden state | `(WINDOW, FEATURES) -> HIDDEN` |
+//! | memory | [`Lstm`], [`LastStep`] | `(WINDOW, FEATURES) -> HIDDEN` |
 //! | head | Linear | `HIDDEN -> 1` |
 //!
 //! The loss is the mean squared error of the *scaled* target min(y, cap) / cap: early in a machine's life the sensors do not
@@ -29,7 +29,7 @@ use crate::{
     checkpoint::{Reader, Writer},
     device::values,
     loss::{self, Batch},
-    nn::{self, Forward, Linear, Lstm, Real, collection},
+    nn::{self, Forward, LastStep, Linear, Lstm, Real, collection},
     ops::{LabDevice, Want},
     optim::{Adam, AdamConfig},
     rng::Init,
@@ -79,7 +79,7 @@ impl<const FEATURES: usize, const HIDDEN: usize, E: Real, D: LabDevice<E>> Regre
         &self,
         x: Tensor<(usize, Const<W>, Const<FEATURES>), E, D, T>,
     ) -> Result<Batch<1, E, D, T>, D::Err> {
-        (&self.memory, &self.head).run(x, Want::Weights)
+        (&self.memory, LastStep, &self.head).run(x, Want::Weights)
     }
 }
 

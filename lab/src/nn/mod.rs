@@ -44,9 +44,9 @@ mod conv;
 mod dropout;
 mod layer_norm;
 mod linear;
-mod lstm;
 #[cfg(test)]
 mod norm_tests;
+mod recurrent;
 mod reshape;
 mod sequential;
 pub(crate) mod state;
@@ -64,7 +64,10 @@ pub use conv::{Conv2d, ConvTranspose2d, UnbiasedConv2d, UnbiasedConvTranspose2d}
 pub use dropout::Dropout;
 pub use layer_norm::LayerNorm;
 pub use linear::{Linear, UnbiasedLinear};
-pub use lstm::Lstm;
+pub use recurrent::{
+    Bidirectional, Causal, Gru, LastStep, Lstm, LstmCell, Recurrent, ReluRnn, Rnn, Stacked, StackedGru, StackedLstm,
+    Stream,
+};
 pub use reshape::{As, Flatten, Unflatten};
 pub use sequential::Sequential;
 

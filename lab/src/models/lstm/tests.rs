@@ -24,35 +24,6 @@ fn gradients_of_every_parameter() {
     testing::check_gradients(&mut net, grads, 25, |net| loss(net).as_vec()[0]);
 }
 
-/// The op's gradient for its input, which a training step does not read, and for a broadcast input, whose storage is short.
-#[test]
-fn gradient_of_the_input() {
-    use dfdx::prelude::*;
-    let device = Cpu::default();
-    let layer: Lstm<2, 3, f64, Cpu> = nn::build(&device, 4, Init::Xavier).unwrap();
-    let one: Tensor<Rank1<2>, f64, Cpu> = device.tensor([0.4, -0.7]);
-    let loss = |one: Tensor<Rank1<2>, f64, Cpu>| {
-        let x = one.leaky_trace().broadcast_like::<_, Axes2<0, 1>>(&(3usize, Const::<4>, Const::<2>));
-        layer.forward(x).square().sum::<Rank0, _>()
-    };
-    let grads = loss(one.clone()).backward().get(&one).array();
-    for k in 0..2 {
-        let at = |delta: f64| {
-            let mut values = one.array();
-            values[k] += delta;
-            loss(device.tensor(values)).array()
-        };
-        let numeric = (at(1e-6) - at(-1e-6)) / 2e-6;
-        assert!((grads[k] - numeric).abs() < 1e-7, "{} {numeric}", grads[k]);
-    }
-}
-
-#[test]
-fn the_forget_gate_starts_open() {
-    let layer: Lstm<2, 3, f32, Cpu> = nn::build(&Cpu::default(), 1, Init::Xavier).unwrap();
-    assert_eq!(layer.bias.as_vec(), [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
-}
-
 /// Windows whose target is the mean of their first feature ten steps ago: needs memory, not the last step.
 fn remember(n: usize, seed: u64) -> (Windows<12, 2>, Vec<f32>) {
     let values = rng::normal(&mut rng::keyed(seed, "remember", 0), n * 24);
