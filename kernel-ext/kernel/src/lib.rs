@@ -10,6 +10,7 @@
 //! | [`client`] | the other end: starts a kernel and talks to it as Jupyter does: [`client::RemoteEngine`] |
 //! | [`notebook`] | `.ipynb` files: read, write, [`notebook::run_notebook`], [`notebook::html`] |
 
+mod ansi;
 pub mod api;
 pub mod client;
 pub mod engine;

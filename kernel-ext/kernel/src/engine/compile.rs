@@ -3,10 +3,11 @@
 use super::fate::Fates;
 use super::locate::{Sources, Spot};
 use super::message::{Message, Span};
-use super::render::{self, BLUE, BOLD, END, Mark, RED};
+use super::render::{self, Mark};
 use super::suggest;
 use super::translate::{Plain, translate};
 use super::types::without_paths;
+use crate::ansi::{BOLD, END, FRAME, RED};
 use crate::api::CellError;
 
 /// Errors shown in full; the rest is counted.
@@ -36,8 +37,8 @@ pub(super) fn failure(sources: &Sources<'_>, messages: &[Message], fates: &Fates
         .filter_map(|message| {
             let place = place(sources, message)?;
             let gone = || fates.why(message.quoted().first()?);
-            let plain =
-                if message.code() == "E0425" { gone() } else { translate(message, |span| text_of(sources, span)) };
+            let told = || translate(message, |span| text_of(sources, span));
+            let plain = if message.code() == "E0425" { gone().or_else(told) } else { told() };
             Some(Found { message, place, plain })
         })
         .collect();
@@ -257,7 +258,7 @@ fn notebook_hint(code: &str) -> Option<&'static str> {
 
 fn remark(level: &str, text: &str, out: &mut Vec<String>) {
     let mut lines = text.lines();
-    out.push(format!("  {BLUE}={END} {BOLD}{level}{END}: {}", lines.next().unwrap_or_default()));
+    out.push(format!("  {FRAME}={END} {BOLD}{level}{END}: {}", lines.next().unwrap_or_default()));
     out.extend(lines.map(|line| format!("        {line}")));
 }
 
@@ -275,6 +276,8 @@ fn snippet(sources: &Sources<'_>, message: &Message, label: Option<&str>, out: &
             Some(_) if message.code() == "E0308" && text_of(sources, span).is_some_and(|text| text.contains('<')) => {
                 String::from("the type written here")
             }
+            // Where it went.
+            Some(_) if message.code() == "E0382" && outer.label().contains("moved") => without_paths(outer.label()),
             Some(_) => continue,
             None => without_paths(outer.label()),
         };

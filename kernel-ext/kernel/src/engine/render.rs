@@ -1,14 +1,9 @@
 //! Compile errors as the compiler would print them, in the cell's own line numbers and for any script.
 
 use super::memory::Shifts;
+use crate::ansi::{BOLD, END, FRAME, GREEN, RED};
 use crate::api::CellError;
 use evcxr::CompilationError;
-
-pub(super) const RED: &str = "\x1b[1;31m";
-pub(super) const BLUE: &str = "\x1b[1;34m";
-pub(super) const GREEN: &str = "\x1b[1;32m";
-pub(super) const BOLD: &str = "\x1b[1m";
-pub(super) const END: &str = "\x1b[0m";
 
 /// Columns that a front end shows without wrapping.
 const WIDTH: usize = 84;
@@ -56,16 +51,16 @@ pub(super) fn snippet_of(name: &str, cell: &str, marks: &[Mark], out: &mut Vec<S
     numbers.dedup();
     let width = numbers.last().map_or(1, |last| last.to_string().len());
     let gutter = " ".repeat(width);
-    out.push(format!("{gutter}{BLUE}-->{END} {name}:{}:{}", primary.lines.0, primary.columns.0));
-    out.push(format!("{gutter} {BLUE}|{END}"));
+    out.push(format!("{gutter}{FRAME}-->{END} {name}:{}:{}", primary.lines.0, primary.columns.0));
+    out.push(format!("{gutter} {FRAME}|{END}"));
     let mut last = None;
     for number in numbers {
         if last.is_some_and(|last| number > last + 1) {
-            out.push(format!("{BLUE}...{END}"));
+            out.push(format!("{FRAME}...{END}"));
         }
         last = Some(number);
         let text = source[number - 1];
-        out.push(format!("{BLUE}{number:>width$} |{END} {}", text.replace('\t', "    ")));
+        out.push(format!("{FRAME}{number:>width$} |{END} {}", text.replace('\t', "    ")));
         let mut here: Vec<&Mark> =
             marks.iter().filter(|mark| mark.lines.0 == number || mark.lines.1 == number).collect();
         // The marks further right first, as the compiler prints them.
@@ -78,18 +73,19 @@ pub(super) fn snippet_of(name: &str, cell: &str, marks: &[Mark], out: &mut Vec<S
             let end = if mark.lines.1 == number { mark.columns.1.saturating_sub(1) } else { length };
             let before = columns(text.chars().take(start));
             let marked = columns(text.chars().skip(start).take(end.saturating_sub(start))).max(1);
-            let (sign, colour) = if mark.primary { ("^", RED) } else { ("-", BLUE) };
+            let (sign, colour, bold) = if mark.primary { ("^", RED, BOLD) } else { ("-", "", "") };
             // A mark over several lines is labelled at its end.
             let label = if whole || mark.lines.1 == number { mark.label.as_str() } else { "" };
-            let bar = format!("{gutter} {BLUE}|{END} ");
+            let bar = format!("{gutter} {FRAME}|{END} ");
             let marks = format!("{bar}{}{colour}{}", " ".repeat(before), sign.repeat(marked));
             if before + marked + columns(label.chars()) < WIDTH || label.is_empty() {
-                out.push(format!("{}{END}", format!("{marks} {label}").trim_end()));
+                let label = if label.is_empty() { String::new() } else { format!(" {bold}{label}{END}") };
+                out.push(format!("{marks}{END}{label}"));
             } else {
                 // Front ends wrap long lines anywhere: the label stands below, as far right as it fits.
                 let indent = before.min(WIDTH.saturating_sub(columns(label.chars())));
                 out.push(format!("{marks}{END}"));
-                out.push(format!("{bar}{}{colour}{label}{END}", " ".repeat(indent)));
+                out.push(format!("{bar}{}{bold}{label}{END}", " ".repeat(indent)));
             }
         }
     }
@@ -134,7 +130,7 @@ pub(super) fn point_at(name: &str, cell: &str, line: usize, column: Option<usize
     out
 }
 
-/// A failure that is not a compile error: a bold red title and what belongs below it.
+/// A failure that is not a compile error: a title on red ground and what belongs below it.
 pub(super) fn failure(ename: &str, evalue: &str, below: Vec<String>) -> CellError {
     let mut lines = evalue.lines();
     let mut traceback = vec![format!("{RED}{ename}{END}{BOLD}: {}{END}", lines.next().unwrap_or_default())];
@@ -157,13 +153,13 @@ pub(super) fn plain(text: &str) -> String {
 /// What caused an early error, below it.
 pub(super) fn caused_by(text: &str) -> Vec<String> {
     let mut lines = text.lines();
-    let first = format!("  {BLUE}={END} {BOLD}caused by{END}: {}", lines.next().unwrap_or_default());
+    let first = format!("  {FRAME}={END} {BOLD}caused by{END}: {}", lines.next().unwrap_or_default());
     std::iter::once(first).chain(lines.map(|line| format!("               {line}"))).collect()
 }
 
-/// A hint in green below an error.
+/// A hint below an error.
 pub(super) fn hint(text: &str) -> String {
-    format!("  {BLUE}={END} {GREEN}help{END}: {text}")
+    format!("  {FRAME}={END} {GREEN}help{END}: {text}")
 }
 
 #[cfg(test)]

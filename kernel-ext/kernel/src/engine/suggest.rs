@@ -2,8 +2,9 @@
 
 use super::locate::{Sources, Spot};
 use super::message::Message;
-use super::render::{self, BLUE, BOLD, END, GREEN, RED};
+use super::render;
 use super::types::without_paths;
+use crate::ansi::{END, FRAME, GREEN, RED};
 
 /// One replacement in the cell.
 struct Change {
@@ -40,10 +41,10 @@ pub(super) fn diff(sources: &Sources<'_>, child: &Message) -> Option<Vec<String>
     let new = apply(&old, first, &changes)?;
     let new: Vec<&str> = new.lines().collect();
     let sure = if safe { " (can be applied as it is)" } else { "" };
-    let mut out = vec![format!("  {BLUE}={END} {BOLD}help{END}: {}{sure}", without_paths(&child.message))];
-    out.extend(old.iter().filter(|line| !new.contains(line)).map(|line| format!("      {RED}- {line}{END}")));
+    let mut out = vec![format!("  {FRAME}={END} {GREEN}help{END}: {}{sure}", without_paths(&child.message))];
+    out.extend(old.iter().filter(|line| !new.contains(line)).map(|line| format!("      {RED}-{END} {line}")));
     for line in new.iter().filter(|line| !old.contains(line)) {
-        out.push(format!("      {GREEN}+ {line}{END}"));
+        out.push(format!("      {GREEN}+{END} {line}"));
         // The sign below marks the change for who sees no colours.
         if let [before] = old.as_slice()
             && new.len() == 1

@@ -2,6 +2,7 @@
 
 use super::text::char_offset;
 use super::{Message, history::History, message};
+use crate::ansi::{END, RED};
 use crate::api::{CellError, Completion, Match};
 use crate::engine::Completeness;
 use lathe_events::frame::Bundle;
@@ -72,7 +73,7 @@ pub(super) fn not_found() -> Value {
 
 /// A failure of the kernel's own, with lines that say what to do.
 pub(super) fn error(ename: &str, evalue: &str, further: &[&str]) -> CellError {
-    let mut traceback = vec![format!("\u{1b}[1;31m{ename}\u{1b}[0m: {evalue}")];
+    let mut traceback = vec![format!("{RED}{ename}{END}: {evalue}")];
     traceback.extend(further.iter().map(|&line| line.to_owned()));
     CellError { ename: ename.to_owned(), evalue: evalue.to_owned(), traceback }
 }

@@ -7,6 +7,11 @@ pub(super) fn unsatisfied(facts: &Facts<'_>) -> Option<Plain> {
     let (subject, what) = facts.bound.as_ref()?;
     let in_layer = facts.required.iter().find(|(_, what)| matches!(what.name(), "Module" | "ModuleMut"));
     match what.name() {
+        // `lab`'s own layers are asked about the shape alone.
+        "Layer" => {
+            let input = Ty::Path(String::from("Tensor"), what.args().to_vec());
+            layer_input(facts, subject, &input, subject, what)
+        }
         "TryMatMul" | "SplitTape" | "Module" | "ModuleMut" | "NonMutableModule" | "HasErr" => match in_layer {
             Some((layer, module)) => layer_input(facts, layer, module.args().first()?, subject, what),
             None if matches!(what.name(), "Module" | "ModuleMut") => {

@@ -59,6 +59,9 @@ fn tensors(facts: &Facts<'_>, wants: &Tensor, gets: &Tensor) -> Option<Plain> {
             None if facts.others.is_empty() => format!("the shapes differ: {want} is needed, this is {get}"),
             None => format!("the type says {want}, the value has shape {get}"),
         };
+        if called.is_some_and(|name| !name.contains("loss")) {
+            plain.help.extend(cure(wants, gets, &differs));
+        }
         if wants.shape.len() != gets.shape.len() {
             plain.notes.push(format!("{want} has {} axes, {get} has {}", wants.shape.len(), gets.shape.len()));
         } else if let ([axis], true) = (differs.as_slice(), plain.notes.is_empty()) {
@@ -85,6 +88,44 @@ fn tensors(facts: &Facts<'_>, wants: &Tensor, gets: &Tensor) -> Option<Plain> {
         return Some(plain);
     }
     None
+}
+
+/// How a tensor of one shape becomes one of the other, when that is plain.
+fn cure(wants: &Tensor, gets: &Tensor, differs: &[usize]) -> Option<String> {
+    let known = |sizes: &[Size]| !sizes.contains(&Size::Unknown);
+    if !known(&wants.shape) || !known(&gets.shape) {
+        return None;
+    }
+    let written = |size: &Size| match size {
+        Size::Fixed(size) => format!("Const::<{size}>"),
+        _ => String::from("1"),
+    };
+    // `(96,)` where `(usize, 96)` is needed.
+    if let [Size::Free | Size::Fixed(1), row @ ..] = wants.shape.as_slice()
+        && row == gets.shape.as_slice()
+    {
+        let shape: Vec<String> = wants.shape.iter().map(written).collect();
+        return Some(format!("one row is a batch of one: `.reshape_like(&({}))`", shape.join(", ")));
+    }
+    if wants.shape.len() != gets.shape.len() || differs.is_empty() {
+        return None;
+    }
+    let free = |axis: &usize| wants.shape[*axis] == Size::Free || gets.shape[*axis] == Size::Free;
+    if differs.iter().all(free) {
+        let sizes = wants.shape.iter().map(|size| match size {
+            Size::Fixed(size) => format!("Const<{size}>"),
+            _ => String::from("usize"),
+        });
+        return Some(format!(
+            "a size that is only known at run time is `usize` in the type: `.realize::<({})>()` states it",
+            sizes.collect::<Vec<_>>().join(", ")
+        ));
+    }
+    let last = wants.shape.len() - 1;
+    (differs == [last]).then(|| {
+        let (want, get) = (&wants.shape[last], &gets.shape[last]);
+        format!("give it rows of {want} values, or make the model for rows of {get}: the sizes stand in its type")
+    })
 }
 
 fn tape(wants: &Tensor) -> Plain {

@@ -5,6 +5,7 @@
 mod layers;
 mod mismatch;
 mod question;
+mod values;
 
 use super::message::{Message, quoted};
 use super::types::{Size, Tensor, Ty, show_shape};
@@ -57,9 +58,14 @@ pub(super) fn translate(message: &Message, text: impl Fn(&super::message::Span) 
         message,
     };
     match facts.code {
-        "E0277" => question::at_top_level(&facts).or_else(|| layers::unsatisfied(&facts)),
+        "E0277" => question::at_top_level(&facts)
+            .or_else(|| values::not_printed(&facts))
+            .or_else(|| layers::unsatisfied(&facts)),
         "E0271" => mismatch::output(&facts),
-        "E0308" => mismatch::types(&facts),
+        "E0308" => mismatch::types(&facts).or_else(|| values::other_sizes(&facts)),
+        "E0284" => values::sizes_not_known(&facts),
+        "E0382" => values::used_up(&facts),
+        "E0412" | "E0425" | "E0433" => values::no_gpu(&facts),
         "E0080" => mismatch::constant(&facts),
         "E0599" => mismatch::method(&facts),
         _ => None,
