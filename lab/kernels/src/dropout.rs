@@ -54,6 +54,14 @@ pub fn draw(key: &[u8; 32], drop: f64, kept: &mut [u32]) {
     });
 }
 
+/// The 32-bit numbers of `ChaCha8Rng::from_seed(key)` from block `first` of sixteen on.
+pub(crate) fn numbers(key: &[u8; 32], first: u64, out: &mut [u32]) {
+    for (i, part) in out.chunks_mut(16 * LANES).enumerate() {
+        let words = blocks(&words_of(key), first + (i * LANES) as u64);
+        part.iter_mut().enumerate().for_each(|(j, x)| *x = words[j % 16][j / 16]);
+    }
+}
+
 /// The gradient of the output becomes that of the input.
 ///
 /// # Panics
@@ -138,10 +146,7 @@ struct Draw<'a> {
 impl Work for Draw<'_> {
     #[inline(always)]
     fn run(self) {
-        let mut key = [0; 8];
-        for (word, bytes) in key.iter_mut().zip(self.key.chunks_exact(4)) {
-            *word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        }
+        let key = words_of(self.key);
         for (i, kept) in self.kept.chunks_mut(LANES).enumerate() {
             let words = blocks(&key, self.first + (i * LANES) as u64);
             let mut bits = [0; LANES];
@@ -154,6 +159,15 @@ impl Work for Draw<'_> {
             kept.copy_from_slice(&bits[..kept.len()]);
         }
     }
+}
+
+#[inline(always)]
+fn words_of(key: &[u8; 32]) -> [u32; 8] {
+    let mut words = [0; 8];
+    for (word, bytes) in words.iter_mut().zip(key.chunks_exact(4)) {
+        *word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    }
+    words
 }
 
 /// Blocks `first..first + LANES` of ChaCha with eight rounds (Bernstein 2008), word by word.
@@ -222,6 +236,9 @@ mod tests {
             forward(&key, 0.25, &x, &mut y, &mut kept);
             let mut dy = x.clone();
             backward(&mut dy, 0.25, &kept);
+            let (mut rng, mut drawn) = (ChaCha8Rng::from_seed(key), [0; 100]);
+            numbers(&key, 0, &mut drawn);
+            assert!(drawn.iter().all(|x| *x == rng.next_u32()));
             for i in 0..len {
                 let stays = u16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]]) >= 16384;
                 assert_eq!(y[i], if stays { x[i] * (1.0 / 0.75) } else { 0.0 }, "value {i} of {len}");

@@ -1,13 +1,14 @@
 //! The kernels for `f32` and `f64`, as code of this crate.
 
 use crate::{
-    batch_norm,
+    attention, batch_norm,
     brgemm::{Element, Finish},
-    conv,
+    conv, curves,
     dense::{self, Activation},
-    dropout, layer_norm, linear, loss,
+    dropout, embedding, group_norm, gumbel, layer_norm, linear, loss,
     optim::{self, Clip, Rule, Slot},
     recurrent::{self, Packed},
+    softmax, spectral,
 };
 
 macro_rules! kernels {
@@ -119,6 +120,59 @@ kernels! {
     fn squares(gradients: &[&[Self]], bound: f64) -> (f64, bool) = optim::squares;
     /// See [`optim::average`].
     fn average(decay: f64, pairs: &mut [(&mut [Self], &[Self])]) = optim::average;
+    /// See [`attention::forward`].
+    fn attention_forward(
+        s: attention::Sizes, x: attention::Input<'_, Self>, limits: attention::Limits<'_, Self>, y: &mut [Self], stats: &mut [Self]
+    ) = attention::forward;
+    /// See [`attention::backward`].
+    fn attention_backward(
+        s: attention::Sizes, x: attention::Input<'_, Self>, limits: attention::Limits<'_, Self>, dy: &[Self], stats: &[Self],
+        out: attention::Output<'_, Self>
+    ) = attention::backward;
+    /// See [`softmax::forward`].
+    fn softmax_forward(x: &[Self], width: usize, log: bool, y: &mut [Self]) = softmax::forward;
+    /// See [`softmax::backward`].
+    fn softmax_backward(dy: &mut [Self], y: &[Self], width: usize, log: bool) = softmax::backward;
+    /// y = curve(x).
+    fn curve_forward(x: &[Self], curve: curves::Curve, y: &mut [Self]) = curves::forward;
+    /// The gradient of y becomes that of x.
+    fn curve_backward(dy: &mut [Self], x: &[Self], curve: curves::Curve) = curves::backward;
+    /// See [`embedding::gather`].
+    fn gather(ids: &[usize], table: &[Self], width: usize, y: &mut [Self]) = embedding::gather;
+    /// See [`embedding::scatter`].
+    fn scatter(ids: &[usize], dy: &[Self], width: usize, d_table: &mut [Self]) = embedding::scatter;
+    /// See [`embedding::add_table`].
+    fn add_table(x: &[Self], table: &[Self], y: &mut [Self]) = embedding::add_table;
+    /// See [`embedding::sum_tables`].
+    fn sum_tables(x: &[Self], sum: &mut [Self]) = embedding::sum_tables;
+    /// See [`embedding::sinusoids`].
+    fn sinusoids(steps: usize, width: usize, table: &mut [Self]) = embedding::sinusoids;
+    /// See [`embedding::step`].
+    fn step(x: &[Self], sizes: (usize, usize, usize), y: &mut [Self]) = embedding::step;
+    /// See [`embedding::step_back`].
+    fn step_back(dy: &[Self], sizes: (usize, usize, usize), dx: &mut [Self]) = embedding::step_back;
+    /// x *= factor.
+    fn scale(x: &mut [Self], factor: Self) = embedding::scale;
+    /// See [`group_norm::forward`].
+    fn group_forward(s: group_norm::Sizes, x: &[Self], weight: &[Self], bias: &[Self], epsilon: f64, y: &mut [Self], kept: &mut [Self]) = group_norm::forward;
+    /// See [`group_norm::backward`].
+    fn group_backward(
+        s: group_norm::Sizes, dy: &mut [Self], x: &[Self], weight: &[Self], kept: &[Self], d_weight: &mut [Self], d_bias: &mut [Self]
+    ) = group_norm::backward;
+    /// See [`spectral::iterate`].
+    fn spectral_iterate(weight: &[Self], u: &mut [Self], v: &mut [Self]) = spectral::iterate;
+    /// See [`spectral::right`].
+    fn spectral_right(weight: &[Self], u: &[Self], v: &mut [Self]) = spectral::right;
+    /// See [`spectral::divide`].
+    fn spectral_divide(weight: &[Self], u: &[Self], v: &[Self], out: &mut [Self]) -> Self = spectral::divide;
+    /// See [`spectral::divide_back`].
+    fn spectral_back(d: &[Self], divided: &[Self], uv: (&[Self], &[Self]), sigma: Self, dw: &mut [Self]) = spectral::divide_back;
+    /// See [`gumbel::forward`].
+    fn gumbel_forward(key: Option<&[u8; 32]>, x: &[Self], width: usize, temperature: f64, y: &mut [Self]) = gumbel::forward;
+    /// See [`gumbel::harden`].
+    fn harden(y: &mut [Self], width: usize) = gumbel::harden;
+    /// y += x, in parallel.
+    fn add_all(y: &mut [Self], x: &[Self]) = embedding::add;
     /// sum += x, element by element.
     fn add(sum: &mut [Self], x: &[Self]) = dense::add;
 }

@@ -7,12 +7,17 @@
 //! [`Kernels`] is implemented for `f32` and `f64` *here*, so that the loops are compiled here, optimised, and not in the crate that
 //! calls them: a notebook cell is compiled without optimisation.
 
+pub mod attention;
 pub mod batch_norm;
 pub mod brgemm;
 pub mod conv;
+pub mod curves;
 pub mod dense;
 mod dispatch;
 pub mod dropout;
+pub mod embedding;
+pub mod group_norm;
+pub mod gumbel;
 mod instances;
 pub mod layer_norm;
 pub mod linear;
@@ -22,6 +27,8 @@ mod par;
 pub mod pool;
 mod real;
 pub mod recurrent;
+pub mod softmax;
+pub mod spectral;
 mod transpose;
 
 pub use instances::Kernels;

@@ -23,6 +23,11 @@ impl<R> Shared<R> {
         Self(buffer.as_mut_ptr(), buffer.len())
     }
 
+    /// The same buffer.
+    pub fn again(&self) -> Self {
+        Self(self.0, self.1)
+    }
+
     /// The address of an element.
     ///
     /// # Panics

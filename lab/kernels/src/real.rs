@@ -28,8 +28,12 @@ pub trait Real:
     fn mul_add(self, factor: Self, addend: Self) -> Self;
     /// e^x, within 2e-7 of itself for `f32`.
     fn exp(self) -> Self;
+    /// ln x.
+    fn ln(self) -> Self;
     /// ln(1 + x).
     fn ln_1p(self) -> Self;
+    /// The standard normal distribution function, within 5e-7 of itself (for `f32`, between -13 and 13).
+    fn normal_cdf(self) -> Self;
     /// The nearest value to `x`.
     fn of(x: f64) -> Self;
     /// The same number.
@@ -82,8 +86,32 @@ impl Real for f64 {
     }
 
     #[inline(always)]
+    fn ln(self) -> Self {
+        f64::ln(self)
+    }
+
+    #[inline(always)]
     fn ln_1p(self) -> Self {
         f64::ln_1p(self)
+    }
+
+    fn normal_cdf(self) -> Self {
+        let a = self.abs();
+        let density = (-0.5 * a * a).exp() / (2.0 * std::f64::consts::PI).sqrt();
+        let below = if a < 5.0 {
+            // 1/2 - density (a + a^3 / 3 + a^5 / 15 + ...)
+            let (mut sum, mut term, mut n) = (0.0, a, 3.0);
+            while term > 1e-18 * sum {
+                sum += term;
+                term *= a * a / n;
+                n += 2.0;
+            }
+            0.5 - density * sum
+        } else {
+            // density / (a + 1 / (a + 2 / (a + 3 / ...)))
+            density / (1..=80).rev().fold(a, |x, n| a + f64::from(n) / x)
+        };
+        if self > 0.0 { 1.0 - below } else { below }
     }
 
     #[inline(always)]
@@ -156,8 +184,33 @@ impl Real for f32 {
     }
 
     #[inline(always)]
+    fn ln(self) -> Self {
+        f32::ln(self)
+    }
+
+    #[inline(always)]
     fn ln_1p(self) -> Self {
         f32::ln_1p(self)
+    }
+
+    #[inline(always)]
+    fn normal_cdf(self) -> Self {
+        // exp(-a^2 / 2) times a polynomial in 1 / (1 + 0.3 a), fitted to a relative error of 6e-8 on [0, 14].
+        const FIT: [f32; 9] = [
+            0.038_379_21,
+            -0.169_170_42,
+            0.228_668_56,
+            -0.076_515_63,
+            0.142_541_43,
+            0.094_681_2,
+            0.121_920_88,
+            0.119_487_62,
+            7.172_435_5e-6,
+        ];
+        let a = self.abs();
+        let t = 1.0 / (1.0 + 0.3 * a);
+        let below = Real::exp(-0.5 * a * a) * FIT.iter().fold(0.0, |sum, c| sum * t + *c);
+        if self > 0.0 { 1.0 - below } else { below }
     }
 
     #[inline(always)]
@@ -265,6 +318,26 @@ mod tests {
             let want = f64::from(x).tanh();
             assert!((f64::from(Real::tanh(x)) - want).abs() / want < 3e-7, "{x}");
         }
+    }
+
+    #[test]
+    fn normal_distribution_function() {
+        // erfc(-x / sqrt 2) / 2 of the C library.
+        for (x, want) in [
+            (0.0_f64, 0.5_f64),
+            (1.0, 0.841_344_746_068_542_9),
+            (-1.0, 0.158_655_253_931_457_05),
+            (2.5, 0.993_790_334_674_223_8),
+            (-4.9, 4.791_832_765_903_205e-7),
+            (-5.1, 1.698_267_407_147_603_7e-7),
+            (-9.0, 1.128_588_405_953_842_2e-19),
+        ] {
+            assert!((Real::normal_cdf(x) - want).abs() < 1e-15 + 1e-9 * want.min(1e-6), "{x}: {}", Real::normal_cdf(x));
+        }
+        assert!(worst(Real::normal_cdf, Real::normal_cdf, false) < 2e-7);
+        let tail = |x: f32| (f64::from(Real::normal_cdf(x)) / Real::normal_cdf(f64::from(x)) - 1.0).abs();
+        assert!([-0.5f32, -2.0, -4.0, -6.0, -9.0].into_iter().all(|x| tail(x) < 2e-6));
+        assert!(Real::normal_cdf(f32::NAN).is_nan() && Real::normal_cdf(f64::NAN).is_nan());
     }
 
     #[test]
