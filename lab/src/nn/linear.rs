@@ -50,7 +50,7 @@ pub(crate) fn flat<S: Shape, E: Real, D: LabDevice<E>>(parameter: &Tensor<S, E, 
 }
 
 /// The block behind both layers, for `rows` rows of `inputs` values.
-fn linear<E: Real, D: LabDevice<E>>(
+pub(super) fn linear<E: Real, D: LabDevice<E>>(
     chain: &mut Chain<E, D>,
     (rows, inputs, outputs): (usize, usize, usize),
     weight: Flat<E, D>,

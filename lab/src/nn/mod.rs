@@ -39,17 +39,28 @@
 //! ```
 
 mod activation;
+mod attention;
 mod batch_norm;
 mod conv;
+mod curve;
+mod decoder;
 mod dropout;
+mod embedding;
+mod group_norm;
+mod gumbel;
 mod layer_norm;
 mod linear;
 #[cfg(test)]
 mod norm_tests;
 mod recurrent;
 mod reshape;
+mod residual;
 mod sequential;
+mod spectral;
 pub(crate) mod state;
+mod transformer;
+#[cfg(test)]
+mod transformer_tests;
 
 use dfdx::{
     nn::BuildModule,
@@ -59,9 +70,15 @@ use dfdx::{
 };
 
 pub use activation::{Activate, LeakyRelu, Relu, Sigmoid, Tanh};
+pub use attention::{AttentionMask, Masked, MultiheadAttention};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d};
 pub use conv::{Conv2d, ConvTranspose2d, UnbiasedConv2d, UnbiasedConvTranspose2d};
+pub use curve::{Elu, Gelu, GeluTanh, LogSoftmax, Silu, Softmax, Softplus};
+pub use decoder::{TransformerDecoder, TransformerDecoderLayer};
 pub use dropout::Dropout;
+pub use embedding::{Embedding, LearnedPositions, SelectStep, SinusoidalPositions};
+pub use group_norm::{GroupNorm, InstanceNorm2d};
+pub use gumbel::GumbelSoftmax;
 pub use layer_norm::LayerNorm;
 pub use linear::{Linear, UnbiasedLinear};
 pub use recurrent::{
@@ -69,7 +86,10 @@ pub use recurrent::{
     Stream,
 };
 pub use reshape::{As, Flatten, Unflatten};
+pub use residual::Residual;
 pub use sequential::Sequential;
+pub use spectral::{HasWeight, SpectralConv2d, SpectralLinear, SpectralNorm};
+pub use transformer::{TransformerEncoder, TransformerEncoderLayer};
 
 use crate::{
     ops::{self, Chain, LabDevice, Want},

@@ -2,7 +2,7 @@ use std::rc::Rc;
 
 use dfdx::tensor::{Gradients, HasErr};
 
-use super::{Activation, Buf, LabDevice, Want};
+use super::{Activation, Buf, LabDevice, Want, context::Context};
 use crate::nn::Real;
 
 /// How the values of a chain lie in memory.
@@ -40,6 +40,7 @@ pub struct Chain<E: Real, D: LabDevice<E>> {
     useful: bool,
     back: Vec<Back<E, D>>,
     pending: Option<Deferred<E, D>>,
+    pub(crate) context: Context,
 }
 
 /// What a layer works on.
@@ -73,7 +74,59 @@ impl<E: Real, D: LabDevice<E>> Chain<E, D> {
             useful: taped && want != Want::Weights,
             back: Vec::new(),
             pending: None,
+            context: Context::default(),
         }
+    }
+
+    /// A second way from here: layers that run on it read the same values, and [`Chain::join`] adds what they computed.
+    pub fn branch(&mut self) -> Self {
+        let values = self.begin().x;
+        Self {
+            values,
+            layout: self.layout,
+            taped: self.taped,
+            want: self.want,
+            useful: self.useful,
+            back: Vec::new(),
+            pending: None,
+            context: self.context.clone(),
+        }
+    }
+
+    /// Adds the values at the end of a branch that began here: they are as many.
+    pub fn join(&mut self, mut branch: Self) {
+        branch.activate_pending(Activation::Identity);
+        if branch.layout != self.layout {
+            drop((self.begin_rows(), branch.begin_rows()));
+        }
+        let (input, inside) = (self.useful, branch.useful);
+        let mut y = match Rc::try_unwrap(branch.values) {
+            Ok(own) => own,
+            Err(shared) => Buf::copy(&shared),
+        };
+        E::add_all(&mut y, &self.values);
+        let layers = branch.back;
+        let back = move |grads: &mut Gradients<E, D>, dy: Buf<E>| {
+            if !inside {
+                return Ok(dy);
+            }
+            let around = input.then(|| dy.clone());
+            let mut dx = layers.into_iter().rev().try_fold(dy, |gradient, layer| layer(grads, gradient))?;
+            if let Some(around) = around {
+                E::add_all(&mut dx, &around);
+            }
+            Ok(dx)
+        };
+        self.end(Rc::new(y), self.layout, (input || inside).then(|| Box::new(back) as Back<E, D>));
+    }
+
+    /// Leaves a note for the way back: `then` runs after the layers behind this point have added their weights' gradients.
+    pub fn afterwards(&mut self, then: impl FnOnce(&mut Gradients<E, D>) -> Result<(), D::Err> + 'static) {
+        self.activate_pending(Activation::Identity);
+        self.back.push(Box::new(move |grads, gradient| {
+            then(grads)?;
+            Ok(gradient)
+        }));
     }
 
     /// Whether gradients are recorded.

@@ -8,6 +8,7 @@
 //! optimised, in `lathe-kernels`, and not again in each notebook cell that names a new size.
 
 mod chain;
+pub(crate) mod context;
 mod device;
 
 use dfdx::{

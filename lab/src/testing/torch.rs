@@ -36,13 +36,18 @@ pub(crate) fn case(name: &str) -> Case {
     all.remove(name).unwrap_or_else(|| panic!("no case {name}"))
 }
 
-fn close<E: Real>(what: &str, got: &[E], want: &[f64], tolerance: f64) {
+pub(crate) fn close<E: Real>(what: &str, got: &[E], want: &[f64], tolerance: f64) {
     assert_eq!(got.len(), want.len(), "{what}: elements");
     let size = want.iter().fold(1.0, |size: f64, x| size.max(x.abs()));
     for (i, (got, want)) in got.iter().zip(want).enumerate() {
         let got = got.to_f64().unwrap_or(f64::NAN);
         assert!((got - want).abs() <= tolerance * size, "{what}[{i}]: {got}, PyTorch has {want}");
     }
+}
+
+/// A parameter's name without what our wrapper of a PyTorch module adds.
+fn bare(name: &str) -> &str {
+    name.strip_prefix("layer.").unwrap_or(name)
 }
 
 /// Gives the layer the case's parameters; each has to exist.
@@ -54,6 +59,7 @@ pub(crate) fn set_parameters<E: Real, M: TensorCollection<E, Cpu>>(
 {
     let mut left: Vec<&String> = parameters.keys().collect();
     edit(layer, |name, values: &mut Vec<E>| {
+        let name = bare(name);
         if let Some(wanted) = parameters.get(name) {
             assert_eq!(values.len(), wanted.len(), "{name}: elements");
             values.iter_mut().zip(wanted).for_each(|(to, from)| *to = scalar(*from));
@@ -81,11 +87,12 @@ where
     close(&format!("{name}: dx"), &grads.get(&x).as_vec(), &case.dx, tolerance);
     let found = gradients(layer, &mut grads);
     for (parameter, want) in &case.gradients {
-        let (_, got) = found.iter().find(|(n, _)| n == parameter).unwrap_or_else(|| panic!("{name}: no {parameter}"));
+        let (_, got) =
+            found.iter().find(|(n, _)| bare(n) == parameter).unwrap_or_else(|| panic!("{name}: no {parameter}"));
         close(&format!("{name}: gradient of {parameter}"), got, want, tolerance);
     }
     edit(layer, |parameter, values: &mut Vec<E>| {
-        if let Some(want) = case.after.get(parameter) {
+        if let Some(want) = case.after.get(bare(parameter)) {
             close(&format!("{name}: {parameter} afterwards"), values, want, tolerance);
         }
     });
