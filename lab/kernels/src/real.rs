@@ -190,7 +190,7 @@ impl Real for f32 {
 
     #[inline(always)]
     fn ln_1p(self) -> Self {
-        f32::ln_1p(self)
+        ln_1p(self)
     }
 
     #[inline(always)]
@@ -290,6 +290,26 @@ fn parts<const FMA: bool>(x: f32, high: f32) -> (f32, f32) {
     (power, r * p)
 }
 
+/// ln(1 + x) within 2e-7 of itself: 1 + x as 2^n m with m in [sqrt(1/2), sqrt(2)), ln m by the series of artanh, and what 1 + x
+/// lost in rounding.
+#[inline(always)]
+fn ln_1p(x: f32) -> f32 {
+    const ROOT_HALF: u32 = 0x3f35_04f3;
+    let u = 1.0 + x;
+    let n = (u.to_bits().wrapping_sub(ROOT_HALF) as i32) >> 23;
+    let m = f32::from_bits(u.to_bits().wrapping_sub((n << 23) as u32));
+    let f = m - 1.0;
+    let s = f / (2.0 + f);
+    let s2 = s * s;
+    let series = 2.0 * s * (1.0 + s2 * (1.0 / 3.0 + s2 * (0.2 + s2 * (1.0 / 7.0 + s2 * (1.0 / 9.0)))));
+    let lost = (x - (u - 1.0)) / u;
+    let y = n as f32 * std::f32::consts::LN_2 + (series + lost);
+    // Infinity and NaN come out as they are, and there is no logarithm of a number below zero.
+    let y = if x < f32::MAX { y } else { x };
+    let y = if u > 0.0 { y } else { f32::NEG_INFINITY };
+    if x < -1.0 { f32::NAN } else if x.is_nan() { x } else { y }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,6 +338,20 @@ mod tests {
             let want = f64::from(x).tanh();
             assert!((f64::from(Real::tanh(x)) - want).abs() / want < 3e-7, "{x}");
         }
+    }
+
+    #[test]
+    fn logarithm_of_one_plus() {
+        let relative = |x: f32| {
+            let want = f64::from(x).ln_1p();
+            (f64::from(Real::ln_1p(x)) - want).abs() / want.abs().max(1e-30)
+        };
+        assert!((1..=2_000_000).map(|i| i as f32 * 1e-6).all(|x| relative(x) < 3e-7));
+        assert!([1e-30f32, 1e-10, 1e-4, 7.0, 1e4, 1e30, -1e-6, -0.3, -0.75, -0.999].into_iter().all(|x| relative(x) < 3e-7));
+        assert_eq!(Real::ln_1p(0.0f32), 0.0);
+        assert_eq!(Real::ln_1p(f32::INFINITY), f32::INFINITY);
+        assert_eq!(Real::ln_1p(-1.0f32), f32::NEG_INFINITY);
+        assert!(Real::ln_1p(-1.5f32).is_nan() && Real::ln_1p(f32::NAN).is_nan());
     }
 
     #[test]
