@@ -46,7 +46,7 @@ pub struct Norm<R> {
 impl<R: Real> Norm<R> {
     /// From a variance and what is added to it.
     pub fn new(moments: Moments<R>, epsilon: f64, weight: &[R], bias: &[R]) -> Self {
-        let inverse = moments.variance.iter().map(|v| R::of(1.0 / (v.wide() + epsilon).sqrt())).collect();
+        let inverse = moments.variance.iter().map(|v| R::of(1.0 / (v.to_f64() + epsilon).sqrt())).collect();
         Self { mean: moments.mean, inverse, weight: weight.to_vec(), bias: bias.to_vec() }
     }
 }
@@ -76,7 +76,7 @@ pub fn moments<R: Real>(x: &[R], width: usize) -> Moments<R> {
         let (mut n, mut mean, mut sum) = (0.0, 0.0, 0.0);
         for band in 0..bands {
             let m = ROWS.min(rows - band * ROWS) as f64;
-            let (other, square) = (means[band * width + c].wide(), squares[band * width + c].wide());
+            let (other, square) = (means[band * width + c].to_f64(), squares[band * width + c].to_f64());
             let apart = other - mean;
             sum += square + apart * apart * n * m / (n + m);
             mean += apart * m / (n + m);
@@ -96,9 +96,9 @@ pub fn update_running<R: Real>(mean: &mut [R], variance: &mut [R], batch: &Momen
         return;
     }
     let unbiased = rows as f64 / (rows - 1) as f64;
-    let move_to = |x: &mut R, to: f64| *x = R::of((1.0 - momentum) * x.wide() + momentum * to);
-    mean.iter_mut().zip(&batch.mean).for_each(|(x, to)| move_to(x, to.wide()));
-    variance.iter_mut().zip(&batch.variance).for_each(|(x, to)| move_to(x, to.wide() * unbiased));
+    let move_to = |x: &mut R, to: f64| *x = R::of((1.0 - momentum) * x.to_f64() + momentum * to);
+    mean.iter_mut().zip(&batch.mean).for_each(|(x, to)| move_to(x, to.to_f64()));
+    variance.iter_mut().zip(&batch.variance).for_each(|(x, to)| move_to(x, to.to_f64() * unbiased));
 }
 
 /// y = activation((x − mean) inverse weight + bias).
@@ -169,7 +169,7 @@ pub fn backward<R: Real>(
     let (mut d_weight, mut d_bias) = (vec![0.0; width], vec![0.0; width]);
     for (sum, parts) in [(&mut d_weight, &weights), (&mut d_bias, &biases)] {
         for part in parts.chunks(width.max(1)) {
-            sum.iter_mut().zip(part).for_each(|(sum, x)| *sum += x.wide());
+            sum.iter_mut().zip(part).for_each(|(sum, x)| *sum += x.to_f64());
         }
     }
     sums.0.iter_mut().zip(&d_weight).for_each(|(to, x)| *to += R::of(*x));
@@ -181,7 +181,7 @@ pub fn backward<R: Real>(
     };
     let scale: Vec<R> = norm.inverse.iter().zip(&norm.weight).map(|(i, w)| *i * *w).collect();
     let centre: Vec<R> = d_bias.iter().map(|x| R::of(x * part)).collect();
-    let tilt: Vec<R> = d_weight.iter().zip(&norm.inverse).map(|(x, i)| R::of(x * part * i.wide())).collect();
+    let tilt: Vec<R> = d_weight.iter().zip(&norm.inverse).map(|(x, i)| R::of(x * part * i.to_f64())).collect();
     whole_rows(dy, width, |from, dz| {
         wide(Pull { x: &x[from..from + dz.len()], mean: &norm.mean, scale: &scale, centre: &centre, tilt: &tilt, dz });
     });

@@ -103,8 +103,9 @@ impl<R: Real> Work for Forward<'_, R> {
             dense::add_inline(&mut sums, &self.x[at(pixel)..at(pixel) + n]);
         }
         let share = 1.0 / (s.pixels * s.wide()) as f64;
-        let total =
-            |sums: &[R], g: usize| sums[g * s.wide()..(g + 1) * s.wide()].iter().map(|x| x.wide()).sum::<f64>() * share;
+        let total = |sums: &[R], g: usize| {
+            sums[g * s.wide()..(g + 1) * s.wide()].iter().map(|x| x.to_f64()).sum::<f64>() * share
+        };
         for g in 0..s.groups {
             self.kept[2 * g] = R::of(total(&sums, g));
             shift[g * s.wide()..(g + 1) * s.wide()].fill(self.kept[2 * g]);
@@ -164,7 +165,7 @@ impl<R: Real> Work for Backward<'_, R> {
         let share = 1.0 / (s.pixels * s.wide()) as f64;
         let total = |sums: &[R], c: usize| {
             let group = c / s.wide() * s.wide()..(c / s.wide() + 1) * s.wide();
-            R::of(group.map(|c| sums[c].wide() * self.weight[c].wide()).sum::<f64>() * share)
+            R::of(group.map(|c| sums[c].to_f64() * self.weight[c].to_f64()).sum::<f64>() * share)
         };
         let (mut centre, mut tilt) = (vec![R::default(); n], vec![R::default(); n]);
         for c in (0..n).step_by(s.wide().max(1)) {

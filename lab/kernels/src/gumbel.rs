@@ -37,7 +37,7 @@ pub fn forward<R: Real>(key: Option<&[u8; 32]>, x: &[R], width: usize, temperatu
 /// 1 for the largest value of each row (the first of several), else 0; a row with NaN has no largest value and becomes NaN.
 pub fn harden<R: Real>(y: &mut [R], width: usize) {
     for row in y.chunks_exact_mut(width.max(1)) {
-        if let Some(bad) = row.iter().copied().find(|y| y.wide().is_nan()) {
+        if let Some(bad) = row.iter().copied().find(|y| y.to_f64().is_nan()) {
             row.fill(bad);
             continue;
         }

@@ -42,8 +42,6 @@ pub trait Real:
     fn sigmoid(self) -> Self;
     /// Square root.
     fn sqrt(self) -> Self;
-    /// As `f64`.
-    fn wide(self) -> f64;
     /// Hyperbolic tangent, within 3e-7 of itself for `f32`.
     fn tanh(self) -> Self;
     /// self * factor + addend, rounded once if `FMA`, which the code around it must be compiled for.
@@ -140,11 +138,6 @@ impl Real for f64 {
     }
 
     #[inline(always)]
-    fn wide(self) -> f64 {
-        self
-    }
-
-    #[inline(always)]
     fn sigmoid_with<const FMA: bool>(self) -> Self {
         self.sigmoid()
     }
@@ -234,11 +227,6 @@ impl Real for f32 {
     }
 
     #[inline(always)]
-    fn wide(self) -> f64 {
-        f64::from(self)
-    }
-
-    #[inline(always)]
     fn tanh(self) -> Self {
         self.tanh_with::<false>()
     }
@@ -307,7 +295,13 @@ fn ln_1p(x: f32) -> f32 {
     // Infinity and NaN come out as they are, and there is no logarithm of a number below zero.
     let y = if x < f32::MAX { y } else { x };
     let y = if u > 0.0 { y } else { f32::NEG_INFINITY };
-    if x < -1.0 { f32::NAN } else if x.is_nan() { x } else { y }
+    if x < -1.0 {
+        f32::NAN
+    } else if x.is_nan() {
+        x
+    } else {
+        y
+    }
 }
 
 #[cfg(test)]
@@ -347,7 +341,9 @@ mod tests {
             (f64::from(Real::ln_1p(x)) - want).abs() / want.abs().max(1e-30)
         };
         assert!((1..=2_000_000).map(|i| i as f32 * 1e-6).all(|x| relative(x) < 3e-7));
-        assert!([1e-30f32, 1e-10, 1e-4, 7.0, 1e4, 1e30, -1e-6, -0.3, -0.75, -0.999].into_iter().all(|x| relative(x) < 3e-7));
+        assert!(
+            [1e-30f32, 1e-10, 1e-4, 7.0, 1e4, 1e30, -1e-6, -0.3, -0.75, -0.999].into_iter().all(|x| relative(x) < 3e-7)
+        );
         assert_eq!(Real::ln_1p(0.0f32), 0.0);
         assert_eq!(Real::ln_1p(f32::INFINITY), f32::INFINITY);
         assert_eq!(Real::ln_1p(-1.0f32), f32::NEG_INFINITY);

@@ -31,7 +31,7 @@ pub(crate) fn row<R: Real>(z: &mut [R], scale: R) -> (R, R) {
     z.iter_mut().for_each(|z| *z = (*z * scale - top).exp());
     let total = sum(z.len(), |i| z[i]);
     // exp saturates at a tiny number, so a dead row is asked for by name.
-    let inverse = if dead && !total.wide().is_nan() { R::default() } else { R::ONE / total };
+    let inverse = if dead && !total.to_f64().is_nan() { R::default() } else { R::ONE / total };
     z.iter_mut().for_each(|z| *z = *z * inverse);
     (top, inverse)
 }

@@ -30,7 +30,7 @@ pub fn right<R: Real>(weight: &[R], u: &[R], v: &mut [R]) {
 }
 
 fn unit<R: Real>(x: &mut [R]) {
-    let norm = sum(x.len(), |i| x[i] * x[i]).wide().sqrt().max(TINY);
+    let norm = sum(x.len(), |i| x[i] * x[i]).to_f64().sqrt().max(TINY);
     let scale = R::of(1.0 / norm);
     x.iter_mut().for_each(|x| *x = *x * scale);
 }
