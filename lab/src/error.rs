@@ -55,6 +55,16 @@ pub enum Error {
         /// The length (or divisor) that fits.
         expected: usize,
     },
+    /// The number of a class is too large.
+    #[error("the target of row {row} is class {class}, but there are {classes}, counted from 0")]
+    Class {
+        /// 0-based row.
+        row: usize,
+        /// The target.
+        class: usize,
+        /// Number of classes.
+        classes: usize,
+    },
     /// A setting that cannot work.
     #[error("config: {field} = {value} cannot work, {remedy}")]
     Config {

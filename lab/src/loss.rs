@@ -1,17 +1,22 @@
-//! Losses. Each sums over the columns of a row and averages over the rows, so that its size does not depend on the batch and
-//! the parts of a sum (reconstruction + KL) keep their true proportion.
+//! Losses, each computed with its gradient in one parallel pass.
 //!
-//! All are generic over the element type (tests check their gradients in `f64`), the device and the tape.
+//! The parts of a likelihood ([`bce_with_logits`], [`squared_error`], [`gaussian_nll`], [`gaussian_kl`]) sum over the columns of
+//! a row and average over the rows, so that their size does not depend on the batch and the parts of a sum (reconstruction + KL)
+//! keep their true proportion; divide by the width for PyTorch's mean over all elements. All others average as PyTorch does.
+//!
+//! All are generic over the element type (tests check their gradients in `f64`), the device and the tape. NaN stays NaN.
 
 use dfdx::{
-    shapes::{Const, Dtype, HasShape, Rank0, Rank1, Shape},
+    shapes::{Const, Dim, Dtype, HasShape, Rank0, Rank1, Shape},
     tensor::{Merge, NoneTape, SplitTape, Tape, Tensor},
-    tensor_ops::{ReshapeTo, TryMul},
+    tensor_ops::{ReshapeTo, TryAdd, TryMul},
 };
+use lathe_kernels::loss::{Classes, Pair};
 
 use crate::{
+    Error,
     nn::Real,
-    ops::{LabDevice, add_gradient, read, record},
+    ops::{Buf, LabDevice, add_gradient, read, record},
 };
 
 /// A batch of `N`-wide rows on tape `T`.
@@ -24,30 +29,57 @@ pub(crate) fn scalar<E: Dtype>(x: f64) -> E {
     E::from_f64(x).unwrap_or_default()
 }
 
-/// Values of a row: all sizes but the first.
-fn width<S: Shape, E, D: dfdx::tensor::Storage<E>, T>(tensor: &Tensor<S, E, D, T>) -> usize {
-    let sizes: Vec<usize> = tensor.shape().concrete().into();
-    sizes.iter().skip(1).product()
-}
-
-/// The mean of the rows' losses, and the factor by which it was made.
-fn average<E: Real>(rows: Vec<E>) -> (Vec<E>, E) {
-    let factor = scalar::<E>(1.0 / rows.len().max(1) as f64);
-    (vec![rows.iter().fold(E::default(), |sum, x| sum + *x) * factor], factor)
-}
-
-/// A loss that compares each value with its target: `rows` sums over each row, `backward` gives the predictions' gradients.
-fn pairwise<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
-    prediction: Tensor<S, E, D, T>,
-    target: Tensor<S, E, D>,
-    rows: fn(&[E], &[E], usize) -> Vec<E>,
-    backward: fn(&[E], &[E], E) -> Vec<E>,
+/// One loss of `x` that was computed together with its gradient, `value` times `factor`: the way back only scales and adds.
+fn recorded<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
+    x: Tensor<S, E, D>,
+    tape: T,
+    value: f64,
+    slopes: Buf<E>,
+    factor: f64,
 ) -> Result<Loss<E, D, T>, D::Err> {
-    let (prediction, tape) = prediction.try_contiguous()?.split_tape();
-    let (p, t) = (read(&prediction)?, read(&target)?);
-    let (value, factor) = average(rows(&p, &t, width(&prediction)));
-    let device = prediction.device().clone();
-    record(tape, value, (), &device, move |grads, d| add_gradient(grads, &prediction, &backward(&p, &t, d[0] * factor)))
+    let device = x.device().clone();
+    record(tape, vec![scalar(value * factor)], (), &device, move |grads, d| {
+        D::edit_gradient(grads, &x, |sum| E::add_scaled(sum, &slopes, d[0] * scalar::<E>(factor)))
+    })
+}
+
+/// Room for the gradient of `n` values, if there is a tape that will ask for it.
+fn slopes<E: Real, D: LabDevice<E>, T: Tape<E, D>>(n: usize) -> Buf<E> {
+    Buf::any(if T::OWNS_TAPE { n } else { 0 })
+}
+
+/// What a loss divides by.
+#[derive(Clone, Copy)]
+enum Mean {
+    Rows,
+    All,
+}
+
+impl Mean {
+    fn factor<S: Shape, E, D: dfdx::tensor::Storage<E>, T>(self, of: &Tensor<S, E, D, T>) -> f64 {
+        let sizes: Vec<usize> = of.shape().concrete().into();
+        let n = match self {
+            Self::Rows => sizes.first().copied().unwrap_or(1),
+            Self::All => sizes.iter().product(),
+        };
+        1.0 / n.max(1) as f64
+    }
+}
+
+/// A loss that compares each value with its target (or with one target for all).
+fn pairwise<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
+    kind: Pair,
+    mean: Mean,
+    x: Tensor<S, E, D, T>,
+    targets: &[E],
+    weights: &[E],
+) -> Result<Loss<E, D, T>, D::Err> {
+    let factor = mean.factor(&x);
+    let (x, tape) = x.try_contiguous()?.split_tape();
+    let values = read(&x)?;
+    let mut slopes = slopes::<E, D, T>(values.len());
+    let value = E::pair_loss(kind, &values, targets, weights, &mut slopes);
+    recorded(x, tape, value, slopes, factor)
 }
 
 /// mean + exp(log_var / 2) noise: a draw from N(mean, exp(log_var)) that gradients pass through (Kingma and Welling 2014).
@@ -87,16 +119,32 @@ pub fn gaussian_kl<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D> + Merge<T>>
     mean: Tensor<S, E, D, T>,
     log_var: Tensor<S, E, D, T>,
 ) -> Result<Loss<E, D, T>, D::Err> {
+    let factor = Mean::Rows.factor(&mean);
     let (mean, tape) = mean.try_contiguous()?.split_tape();
     let (log_var, other) = log_var.try_contiguous()?.split_tape();
     let (m, l) = (read(&mean)?, read(&log_var)?);
-    let (value, factor) = average(E::kl_rows(&m, &l, width(&mean)));
+    let (mut d_mean, mut d_log_var) = (slopes::<E, D, T>(m.len()), slopes::<E, D, T>(l.len()));
+    let value = E::kl(&m, &l, (&mut d_mean, &mut d_log_var)) * factor;
     let device = mean.device().clone();
-    record(Merge::<T>::merge(tape, other), value, (), &device, move |grads, d| {
-        let (d_mean, d_log_var) = E::kl_backward(&m, &l, d[0] * factor);
-        add_gradient(grads, &mean, &d_mean)?;
-        add_gradient(grads, &log_var, &d_log_var)
+    record(Merge::<T>::merge(tape, other), vec![scalar(value)], (), &device, move |grads, d| {
+        let factor = d[0] * scalar::<E>(factor);
+        D::edit_gradient(grads, &mean, |sum| E::add_scaled(sum, &d_mean, factor))?;
+        D::edit_gradient(grads, &log_var, |sum| E::add_scaled(sum, &d_log_var, factor))
     })
+}
+
+/// −ELBO of a variational autoencoder: `reconstruction` (−log p(x|z), as [`bce_with_logits`] or [`gaussian_nll`] give it) plus
+/// `beta` times [`gaussian_kl`], the mean over rows. β = 1 is the bound (Kingma and Welling 2014), another β the beta-VAE.
+///
+/// # Errors
+/// The device's error.
+pub fn elbo<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D> + Merge<T>>(
+    reconstruction: Loss<E, D, T>,
+    mean: Tensor<S, E, D, T>,
+    log_var: Tensor<S, E, D, T>,
+    beta: f64,
+) -> Result<Loss<E, D, T>, D::Err> {
+    reconstruction.try_add(gaussian_kl(mean, log_var)?.try_mul(scalar::<E>(beta))?)
 }
 
 /// Binary cross-entropy of probabilities s(logits) against targets in `[0, 1]`:
@@ -110,7 +158,20 @@ pub fn bce_with_logits<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
     logits: Tensor<S, E, D, T>,
     targets: Tensor<S, E, D>,
 ) -> Result<Loss<E, D, T>, D::Err> {
-    pairwise(logits, targets, E::bce_rows, E::bce_backward)
+    pairwise(Pair::Bce, Mean::Rows, logits, &read(&targets)?, &[])
+}
+
+/// [`bce_with_logits`] in which the term of a target 1 counts `pos_weight` times, one weight for each column (PyTorch's
+/// `pos_weight`): for answers that are rarely yes, weights of about no / yes.
+///
+/// # Errors
+/// The device's error.
+pub fn weighted_bce_with_logits<B: Dim, const N: usize, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
+    logits: Tensor<(B, Const<N>), E, D, T>,
+    targets: Tensor<(B, Const<N>), E, D>,
+    pos_weight: [f64; N],
+) -> Result<Loss<E, D, T>, D::Err> {
+    pairwise(Pair::Bce, Mean::Rows, logits, &read(&targets)?, &pos_weight.map(scalar::<E>))
 }
 
 /// Squared error Σ (prediction − target)², mean over rows. (Divide by the width for the usual mean over all elements.)
@@ -121,7 +182,7 @@ pub fn squared_error<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
     prediction: Tensor<S, E, D, T>,
     target: Tensor<S, E, D>,
 ) -> Result<Loss<E, D, T>, D::Err> {
-    pairwise(prediction, target, E::squared_rows, E::squared_backward)
+    pairwise(Pair::Squared, Mean::Rows, prediction, &read(&target)?, &[])
 }
 
 /// Mean squared error: the mean of (prediction − target)² over all elements.
@@ -132,8 +193,157 @@ pub fn mse<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
     prediction: Tensor<S, E, D, T>,
     target: Tensor<S, E, D>,
 ) -> Result<Loss<E, D, T>, D::Err> {
-    let width = width(&prediction).max(1);
-    squared_error(prediction, target)?.try_mul(scalar::<E>(1.0 / width as f64))
+    pairwise(Pair::Squared, Mean::All, prediction, &read(&target)?, &[])
+}
+
+/// Mean absolute error: the mean of |prediction − target| over all elements (PyTorch's `L1Loss`).
+///
+/// # Errors
+/// The device's error.
+pub fn mae<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
+    prediction: Tensor<S, E, D, T>,
+    target: Tensor<S, E, D>,
+) -> Result<Loss<E, D, T>, D::Err> {
+    pairwise(Pair::Absolute, Mean::All, prediction, &read(&target)?, &[])
+}
+
+/// Huber's loss, the mean over all elements of ½ d² where |d| < δ and δ (|d| − ½ δ) elsewhere, d = prediction − target
+/// (PyTorch's `HuberLoss`, δ = 1 there by default): squared error that outliers do not dominate.
+///
+/// # Errors
+/// The device's error.
+pub fn huber<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
+    prediction: Tensor<S, E, D, T>,
+    target: Tensor<S, E, D>,
+    delta: f64,
+) -> Result<Loss<E, D, T>, D::Err> {
+    pairwise(Pair::Huber(delta), Mean::All, prediction, &read(&target)?, &[])
+}
+
+/// [`huber`] divided by its bend `beta` (PyTorch's `SmoothL1Loss`, β = 1 there by default); `beta = 0` is [`mae`].
+///
+/// # Errors
+/// The device's error.
+pub fn smooth_l1<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
+    prediction: Tensor<S, E, D, T>,
+    target: Tensor<S, E, D>,
+    beta: f64,
+) -> Result<Loss<E, D, T>, D::Err> {
+    if beta <= 0.0 {
+        return mae(prediction, target);
+    }
+    huber(prediction, target, beta)?.try_mul(scalar::<E>(1.0 / beta))
+}
+
+/// How [`cross_entropy_with`] counts: the defaults are PyTorch's.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CrossEntropy {
+    /// This share of each target is spread over all classes alike.
+    pub label_smoothing: f64,
+    /// Rows with this target do not count (padding). PyTorch has -100.
+    pub ignore_index: Option<usize>,
+    /// A weight for each class; `None`: all count alike.
+    pub weights: Option<Vec<f64>>,
+}
+
+/// Cross-entropy of logits, one for each class in the last dimension, against the number of the right class of each row: the mean
+/// of ln Σ exp(x) − x[target].
+///
+/// ```
+/// use dfdx::prelude::AsArray;
+/// let logits = lab::rows::<3>(vec![0.0; 6]).unwrap();
+/// let loss = lab::loss::cross_entropy(logits, &[2, 0]).unwrap().array();
+/// assert!((loss - 3.0f32.ln()).abs() < 1e-6);
+/// ```
+///
+/// # Errors
+/// [`Error::Length`] unless there is one target for each row, [`Error::Class`] for one that is no class.
+pub fn cross_entropy<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
+    logits: Tensor<S, E, D, T>,
+    targets: &[usize],
+) -> Result<Loss<E, D, T>, Error> {
+    cross_entropy_with(logits, targets, &CrossEntropy::default())
+}
+
+/// [`cross_entropy`] with label smoothing, weights and rows that do not count. The mean is weighted by the right classes' weights,
+/// as in PyTorch; it is 0 where no row counts (NaN in PyTorch).
+///
+/// # Errors
+/// As [`cross_entropy`]; [`Error::Length`] unless there is one weight for each class.
+pub fn cross_entropy_with<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
+    logits: Tensor<S, E, D, T>,
+    targets: &[usize],
+    settings: &CrossEntropy,
+) -> Result<Loss<E, D, T>, Error> {
+    let device = |error: D::Err| Error::Device(format!("{error:?}"));
+    let sizes: Vec<usize> = logits.shape().concrete().into();
+    let classes = sizes.last().copied().unwrap_or(1);
+    let rows: usize = sizes.iter().rev().skip(1).product();
+    if targets.len() != rows {
+        return Err(Error::Length {
+            what: String::from("targets of a cross-entropy"),
+            got: targets.len(),
+            expected: rows,
+        });
+    }
+    if let Some(row) = targets.iter().position(|t| *t >= classes && Some(*t) != settings.ignore_index) {
+        return Err(Error::Class { row, class: targets[row], classes });
+    }
+    let weights: Vec<E> = settings.weights.iter().flatten().map(|w| scalar(*w)).collect();
+    if settings.weights.is_some() && weights.len() != classes {
+        return Err(Error::Length { what: String::from("weights of classes"), got: weights.len(), expected: classes });
+    }
+    let counted: Vec<usize>;
+    let targets = match settings.ignore_index {
+        Some(ignored) if ignored < classes => {
+            counted = targets.iter().map(|t| if *t == ignored { usize::MAX } else { *t }).collect();
+            &counted[..]
+        }
+        _ => targets,
+    };
+    let (x, tape) = logits.try_contiguous().map_err(device)?.split_tape();
+    let values = read(&x).map_err(device)?;
+    let mut slopes = slopes::<E, D, T>(values.len());
+    let how = Classes { targets, weights: &weights, smoothing: settings.label_smoothing };
+    let (value, weight) = E::cross_entropy(&values, how, &mut slopes);
+    let factor = if weight == 0.0 { 0.0 } else { 1.0 / weight };
+    recorded(x, tape, value, slopes, factor).map_err(device)
+}
+
+/// Hinge loss of a discriminator (Lim and Ye 2017): mean of max(0, 1 − D(real)) + mean of max(0, 1 + D(fake)).
+///
+/// # Errors
+/// The device's error.
+pub fn hinge_discriminator<S: Shape, S2: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D> + Merge<T>>(
+    real: Tensor<S, E, D, T>,
+    fake: Tensor<S2, E, D, T>,
+) -> Result<Loss<E, D, T>, D::Err> {
+    let one = scalar::<E>(1.0);
+    pairwise(Pair::Hinge, Mean::All, real, &[one], &[])?.try_add(pairwise(Pair::Hinge, Mean::All, fake, &[-one], &[])?)
+}
+
+/// Loss of a Wasserstein critic (Arjovsky et al. 2017): mean of D(fake) − mean of D(real). The critic has to be held
+/// Lipschitz, by clipped weights or spectral norm.
+///
+/// # Errors
+/// The device's error.
+pub fn wasserstein_critic<S: Shape, S2: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D> + Merge<T>>(
+    real: Tensor<S, E, D, T>,
+    fake: Tensor<S2, E, D, T>,
+) -> Result<Loss<E, D, T>, D::Err> {
+    let one = scalar::<E>(1.0);
+    let real = pairwise(Pair::Product, Mean::All, real, &[-one], &[])?;
+    real.try_add(pairwise(Pair::Product, Mean::All, fake, &[one], &[])?)
+}
+
+/// A generator's loss against a Wasserstein critic or a discriminator with the hinge loss: − mean of D(fake).
+///
+/// # Errors
+/// The device's error.
+pub fn critic_generator<S: Shape, E: Real, D: LabDevice<E>, T: Tape<E, D>>(
+    fake: Tensor<S, E, D, T>,
+) -> Result<Loss<E, D, T>, D::Err> {
+    pairwise(Pair::Product, Mean::All, fake, &[scalar::<E>(-1.0)], &[])
 }
 
 /// Negative log-likelihood of N(prediction, exp(log_var)) with one variance for each column:
@@ -148,15 +358,17 @@ pub fn gaussian_nll<const N: usize, E: Real, D: LabDevice<E>, T: Tape<E, D> + Me
     target: Batch<N, E, D>,
     log_var: Tensor<Rank1<N>, E, D, T>,
 ) -> Result<Loss<E, D, T>, D::Err> {
+    let factor = Mean::Rows.factor(&prediction);
     let (prediction, tape) = prediction.try_contiguous()?.split_tape();
     let (log_var, other) = log_var.try_contiguous()?.split_tape();
     let (p, t, l) = (read(&prediction)?, read(&target)?, read(&log_var)?);
-    let (value, factor) = average(E::nll_rows(&p, &t, &l));
+    let (mut d_prediction, mut d_log_var) = (slopes::<E, D, T>(p.len()), slopes::<E, D, T>(l.len()));
+    let value = E::nll(&p, &t, &l, (&mut d_prediction, &mut d_log_var)) * factor;
     let device = prediction.device().clone();
-    record(Merge::<T>::merge(tape, other), value, (), &device, move |grads, d| {
-        let (d_prediction, d_log_var) = E::nll_backward(&p, &t, &l, d[0] * factor);
-        add_gradient(grads, &prediction, &d_prediction)?;
-        add_gradient(grads, &log_var, &d_log_var)
+    record(Merge::<T>::merge(tape, other), vec![scalar(value)], (), &device, move |grads, d| {
+        let factor = d[0] * scalar::<E>(factor);
+        D::edit_gradient(grads, &prediction, |sum| E::add_scaled(sum, &d_prediction, factor))?;
+        D::edit_gradient(grads, &log_var, |sum| E::add_scaled(sum, &d_log_var, factor))
     })
 }
 

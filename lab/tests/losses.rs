@@ -140,3 +140,90 @@ fn nothing_flows_through_a_detached_tensor() {
     let grads = (doubled * constant).sum::<Rank0, _>().backward();
     assert_eq!(grads.get(&x).as_vec(), [4.0, 8.0]);
 }
+
+/// Value and gradient of a loss as `fixtures/losses.py` wrote them.
+fn fixture(name: &str) -> (f64, Vec<f64>) {
+    let all: serde_json::Value = serde_json::from_str(include_str!("fixtures/losses.json")).expect("JSON");
+    let gradient = all[name]["gradient"].as_array().expect(name).iter().map(|x| x.as_f64().expect("a number"));
+    (all[name]["value"].as_f64().expect(name), gradient.collect())
+}
+
+/// The numbers of the script.
+fn waves(step: f64) -> Vec<f64> {
+    (0..20).map(|i| 3.0 * (0.7 * f64::from(i) + step).sin()).collect()
+}
+
+type Taped = Tensor<Rank0, f64, Cpu, OwnedTape<f64, Cpu>>;
+
+fn pytorch(name: &str, loss: impl Fn(Tensor<(usize, Const<4>), f64, Cpu, OwnedTape<f64, Cpu>>) -> Taped) {
+    let x = batch::<4>(&waves(0.0));
+    let loss = loss(x.leaky_trace());
+    let (value, gradient) = fixture(name);
+    assert!((loss.array() - value).abs() < 1e-12 * (1.0 + value.abs()), "{name}: {} {value}", loss.array());
+    for (i, (got, want)) in loss.backward().get(&x).as_vec().iter().zip(gradient).enumerate() {
+        assert!((got - want).abs() < 1e-12, "{name}[{i}]: {got} {want}");
+    }
+}
+
+#[test]
+fn values_and_gradients_are_pytorchs() {
+    let t = || batch::<4>(&waves(1.0));
+    let p = || batch::<4>(&waves(1.0).iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect::<Vec<_>>());
+    let labels = [2, 0, 3, 1, 2];
+    let weights = [0.5, 1.0, 2.0, 3.0];
+    pytorch("bce", |x| loss::bce_with_logits(x, p()).unwrap());
+    pytorch("bce_weighted", |x| loss::weighted_bce_with_logits(x, p(), weights).unwrap());
+    pytorch("mse", |x| loss::mse(x, t()).unwrap());
+    pytorch("mae", |x| loss::mae(x, t()).unwrap());
+    pytorch("huber", |x| loss::huber(x, t(), 0.8).unwrap());
+    pytorch("smooth_l1", |x| loss::smooth_l1(x, t(), 0.8).unwrap());
+    pytorch("cross_entropy", |x| loss::cross_entropy(x, &labels).unwrap());
+    let settings = loss::CrossEntropy { label_smoothing: 0.1, ignore_index: Some(0), weights: Some(weights.to_vec()) };
+    pytorch("cross_entropy_all", |x| loss::cross_entropy_with(x, &labels, &settings).unwrap());
+    pytorch("nll", |x| {
+        let log_var = Cpu::default().tensor(weights.map(f64::ln));
+        loss::gaussian_nll(x, t(), log_var.leaky_trace()).unwrap()
+    });
+    let halves = |x: Tensor<(usize, Const<4>), f64, Cpu, OwnedTape<f64, Cpu>>| {
+        let other = x.with_empty_tape();
+        let half = |x: Tensor<(usize, Const<4>), f64, Cpu, OwnedTape<f64, Cpu>>, from: usize| {
+            x.slice((.., from..from + 2)).realize::<(usize, Const<2>)>()
+        };
+        (half(x, 0), half(other, 2))
+    };
+    pytorch("hinge", |x| {
+        let (real, fake) = halves(x);
+        loss::hinge_discriminator(real, fake).unwrap()
+    });
+    pytorch("critic", |x| {
+        let (real, fake) = halves(x);
+        loss::wasserstein_critic(real, fake).unwrap()
+    });
+}
+
+#[test]
+fn wrong_classes_are_refused_and_ignored_ones_cost_nothing() {
+    let x = batch::<3>(&[0.0; 6]);
+    let error = loss::cross_entropy(x.clone(), &[0, 3]).unwrap_err().to_string();
+    assert!(error.contains("row 1") && error.contains("class 3"), "{error}");
+    assert!(matches!(loss::cross_entropy(x.clone(), &[0]), Err(lab::Error::Length { got: 1, expected: 2, .. })));
+    let padding = loss::CrossEntropy { ignore_index: Some(99), ..Default::default() };
+    let none = loss::cross_entropy_with(x.leaky_trace(), &[99, 99], &padding).unwrap();
+    assert_eq!(none.array(), 0.0);
+    assert_eq!(none.backward().get(&x).as_vec(), [0.0; 6]);
+    assert_eq!(loss::cross_entropy(batch::<3>(&[]), &[]).unwrap().array(), 0.0);
+}
+
+#[test]
+fn elbo_is_the_sum_of_its_parts() {
+    let (m, l) = (batch::<2>(&[1.0, -1.0, 0.5, 0.0]), batch::<2>(&[0.3, 0.0, -0.2, 0.1]));
+    let (x, t) = (batch::<1>(&[1.0, 2.0]), batch::<1>(&[0.0, 0.0]));
+    let kl = loss::gaussian_kl(m.clone(), l.clone()).unwrap().array();
+    let reconstruction = loss::squared_error(x.leaky_trace(), t).unwrap();
+    let want = reconstruction.array() + 0.5 * kl;
+    let elbo = loss::elbo(reconstruction, m.leaky_trace(), l.leaky_trace(), 0.5).unwrap();
+    assert!((elbo.array() - want).abs() < 1e-14);
+    let grads = elbo.backward();
+    assert_eq!(grads.get(&m).as_vec()[0], 0.25);
+    assert_eq!(grads.get(&x).as_vec(), [1.0, 2.0]);
+}

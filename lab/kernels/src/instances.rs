@@ -5,7 +5,8 @@ use crate::{
     brgemm::{Element, Finish},
     conv, curves,
     dense::{self, Activation},
-    dropout, embedding, group_norm, gumbel, layer_norm, linear, loss,
+    dropout, embedding, group_norm, gumbel, layer_norm, linear,
+    loss::{self, Classes, Pair},
     optim::{self, Clip, Rule, Slot},
     recurrent::{self, Packed},
     softmax, spectral,
@@ -75,20 +76,22 @@ kernels! {
     fn put_columns(sizes: (usize, usize, usize), y: &[Self], x: &mut [Self]) = recurrent::put_columns;
     /// ½ (mean² + exp(log_var) − 1 − log_var), summed over each row.
     fn kl_rows(mean: &[Self], log_var: &[Self], width: usize) -> Vec<Self> = loss::kl_rows;
-    /// Gradients for mean and log_var of [`Kernels::kl_rows`], times `factor`.
-    fn kl_backward(mean: &[Self], log_var: &[Self], factor: Self) -> (Vec<Self>, Vec<Self>) = loss::kl_backward;
+    /// See [`loss::kl`].
+    fn kl(mean: &[Self], log_var: &[Self], slopes: (&mut [Self], &mut [Self])) -> f64 = loss::kl;
     /// max(l, 0) − l t + ln(1 + exp(−|l|)), summed over each row.
     fn bce_rows(logits: &[Self], targets: &[Self], width: usize) -> Vec<Self> = loss::bce_rows;
-    /// Gradient for the logits of [`Kernels::bce_rows`], times `factor`.
-    fn bce_backward(logits: &[Self], targets: &[Self], factor: Self) -> Vec<Self> = loss::bce_backward;
+    /// See [`loss::pair`].
+    fn pair_loss(kind: Pair, x: &[Self], targets: &[Self], weights: &[Self], gradient: &mut [Self]) -> f64 = loss::pair;
+    /// See [`loss::cross_entropy`].
+    fn cross_entropy(logits: &[Self], classes: Classes<'_, Self>, gradient: &mut [Self]) -> (f64, f64) = loss::cross_entropy;
+    /// See [`loss::add_scaled`].
+    fn add_scaled(sum: &mut [Self], x: &[Self], factor: Self) = loss::add_scaled;
     /// (prediction − target)², summed over each row.
     fn squared_rows(prediction: &[Self], target: &[Self], width: usize) -> Vec<Self> = loss::squared_rows;
-    /// Gradient for the prediction of [`Kernels::squared_rows`], times `factor`.
-    fn squared_backward(prediction: &[Self], target: &[Self], factor: Self) -> Vec<Self> = loss::squared_backward;
     /// ½ ((target − prediction)² exp(−log_var) + log_var + ln 2π), summed over each row; one log_var for each column.
     fn nll_rows(prediction: &[Self], target: &[Self], log_var: &[Self]) -> Vec<Self> = loss::nll_rows;
-    /// Gradients for prediction and log_var of [`Kernels::nll_rows`], times `factor`.
-    fn nll_backward(prediction: &[Self], target: &[Self], log_var: &[Self], factor: Self) -> (Vec<Self>, Vec<Self>) = loss::nll_backward;
+    /// See [`loss::nll`].
+    fn nll(prediction: &[Self], target: &[Self], log_var: &[Self], slopes: (&mut [Self], &mut [Self])) -> f64 = loss::nll;
     /// mean + exp(log_var / 2) noise.
     fn reparameterise(mean: &[Self], log_var: &[Self], noise: &[Self]) -> Vec<Self> = loss::reparameterise;
     /// Gradient for log_var of [`Kernels::reparameterise`], given that for its result (which is also that for the mean).
