@@ -102,16 +102,22 @@ impl Writer {
         let metadata = Some(HashMap::from([(KEY.to_owned(), header)]));
         let whole =
             safetensors::serialize(views, &metadata).map_err(|error| io(std::io::Error::other(error.to_string())))?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        // Temporary files are private to their owner; a model is an ordinary file (the umask still applies).
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder).map_err(io)?;
-        file.write_all(&whole).and_then(|()| file.as_file().sync_all()).map_err(io)?;
-        file.persist(path).map_err(|error| io(error.error))?;
-        Ok(())
+        write_file(path, &whole)
     }
+}
+
+/// Writes a whole file beside and renames it.
+pub(crate) fn write_file(path: &Path, whole: &[u8]) -> Result<()> {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are private to their owner; a model is an ordinary file (the umask still applies).
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder).map_err(io)?;
+    file.write_all(whole).and_then(|()| file.as_file().sync_all()).map_err(io)?;
+    file.persist(path).map_err(|error| io(error.error))?;
+    Ok(())
 }
 
 /// A file that was read and is of the right kind.

@@ -45,6 +45,7 @@ pub mod optim;
 pub mod parameters;
 pub mod rng;
 pub mod shape;
+pub mod state_dict;
 #[cfg(test)]
 mod testing;
 pub mod train;

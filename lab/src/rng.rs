@@ -1,14 +1,17 @@
 //! Randomness that repeats: every generator is keyed by (seed, purpose, step), never by the order of calls, so that adding
 //! a sample here does not change the weights drawn there. dfdx's own generator is not used (its state cannot be saved).
 
+use std::collections::BTreeMap;
+
 use dfdx::{nn::tensor_collection::TensorCollection, shapes::Dtype, tensor_ops::Device};
+use lathe_kernels::dense::Activation;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::{
     nn::state::{RNG_STATE, seeded},
-    parameters,
+    parameters::{self, View},
 };
 
 /// The generator for one purpose: the same (seed, stream, step) gives the same numbers on every machine and version.
@@ -49,7 +52,10 @@ pub fn permutation(rng: &mut ChaCha8Rng, n: usize) -> Vec<usize> {
     order
 }
 
-/// How weights are drawn before training; `fan_in` and `fan_out` are the last two sizes of the weight tensor.
+/// How weights are drawn before training.
+///
+/// Fans are PyTorch's: of a weight `(O, I, K...)` the fan in is I times the size of the kernel, the fan out O times that. A
+/// transposed convolution's weight is `(I, O, K...)` and treated by the same rule, as in PyTorch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Init {
     /// N(0, std²).
@@ -57,24 +63,110 @@ pub enum Init {
         /// Standard deviation.
         std: f64,
     },
-    /// U(-a, a) with a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010): for tanh, sigmoid and linear layers.
+    /// U(-a, a) with a = sqrt(6 / (fan in + fan out)) (Glorot and Bengio 2010): for tanh, sigmoid and linear layers.
     Xavier,
-    /// N(0, 2 / fan_in) (He et al. 2015): for ReLU and its relatives.
+    /// The same times `gain`, see [`gain`] (`xavier_uniform_`).
+    XavierUniform {
+        /// Factor for the activation that follows.
+        gain: f64,
+    },
+    /// N(0, gain² 2 / (fan in + fan out)) (`xavier_normal_`).
+    XavierNormal {
+        /// Factor for the activation that follows.
+        gain: f64,
+    },
+    /// N(0, 2 / fan in) (He et al. 2015): for ReLU and its relatives.
     Kaiming,
-    /// U(-a, a) with a = 1 / sqrt(fan_in): PyTorch's default for a linear layer.
+    /// N(0, gain² / fan) (`kaiming_normal_`).
+    KaimingNormal {
+        /// Which fan: that in keeps the size of values, that out the size of gradients.
+        fan: Fan,
+        /// Factor for the activation that follows.
+        gain: f64,
+    },
+    /// U(-a, a) with a = gain sqrt(3 / fan) (`kaiming_uniform_`).
+    KaimingUniform {
+        /// Which fan.
+        fan: Fan,
+        /// Factor for the activation that follows.
+        gain: f64,
+    },
+    /// U(-a, a) with a = 1 / sqrt(fan in), biases 0: PyTorch's default for the weights of a linear layer.
     Uniform,
+    /// A matrix `(size, rest)` with orthonormal rows, or columns if there are fewer, times `gain` (`orthogonal_`; Saxe et al.
+    /// 2014).
+    Orthogonal {
+        /// Factor for the activation that follows.
+        gain: f64,
+    },
+    /// N(0, 0.02²), the gains of batch norms N(1, 0.02²), biases 0 (Radford et al. 2015).
+    Dcgan,
+    /// PyTorch's defaults: weights *and biases* of linear layers and convolutions U(-a, a) with a = 1 / sqrt(fan in), those of
+    /// recurrent layers with a = 1 / sqrt(hidden size); norms start at 1 and 0.
+    Pytorch,
+}
+
+/// Which fan counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fan {
+    /// Inputs of a value.
+    #[default]
+    In,
+    /// Values that an input goes to.
+    Out,
+}
+
+/// What PyTorch's `calculate_gain` says of the activation behind a layer: √2 for ReLU, √(2 / (1 + slope²)) for LeakyReLU, 5/3 for
+/// tanh, else 1.
+pub fn gain(activation: Activation) -> f64 {
+    match activation {
+        Activation::Leaky(slope) => (2.0 / (1.0 + slope * slope)).sqrt(),
+        Activation::Tanh => 5.0 / 3.0,
+        _ => 1.0,
+    }
+}
+
+/// Fan in and fan out of a weight.
+///
+/// ```
+/// assert_eq!(lab::rng::fans(&[64, 3, 5, 5]), (75, 1600));
+/// assert_eq!(lab::rng::fans(&[10, 20]), (20, 10));
+/// ```
+pub fn fans(shape: &[usize]) -> (usize, usize) {
+    match shape {
+        [outputs, inputs, kernel @ ..] => {
+            let size: usize = kernel.iter().product();
+            (inputs * size, outputs * size)
+        }
+        _ => (1, shape.iter().product()),
+    }
 }
 
 impl Init {
-    /// Fills `n` values for a weight with these fans.
-    pub fn draw(self, rng: &mut ChaCha8Rng, n: usize, fan_in: usize, fan_out: usize) -> Vec<f64> {
-        let (fan_in, fan_out) = (fan_in.max(1) as f64, fan_out.max(1) as f64);
+    /// Draws a weight of this shape.
+    fn draw(self, rng: &mut ChaCha8Rng, shape: &[usize], (fan_in, fan_out): (usize, usize)) -> Vec<f64> {
+        let n: usize = shape.iter().product();
+        let both = (fan_in.max(1), fan_out.max(1));
+        let sum = (both.0 + both.1) as f64;
+        let of = |fan| if fan == Fan::In { both.0 as f64 } else { both.1 as f64 };
         let mut gauss = |std: f64| (0..n).map(|_| std * Distribution::<f64>::sample(&StandardNormal, rng)).collect();
         match self {
             Self::Normal { std } => gauss(std),
-            Self::Kaiming => gauss((2.0 / fan_in).sqrt()),
-            Self::Xavier => uniform(rng, n, (6.0 / (fan_in + fan_out)).sqrt()),
-            Self::Uniform => uniform(rng, n, (1.0 / fan_in).sqrt()),
+            Self::Dcgan => gauss(0.02),
+            Self::Kaiming => gauss((2.0 / of(Fan::In)).sqrt()),
+            Self::KaimingNormal { fan, gain } => gauss(gain / of(fan).sqrt()),
+            Self::XavierNormal { gain } => gauss(gain * (2.0 / sum).sqrt()),
+            Self::KaimingUniform { fan, gain } => uniform(rng, n, gain * (3.0 / of(fan)).sqrt()),
+            Self::Xavier => uniform(rng, n, (6.0 / sum).sqrt()),
+            Self::XavierUniform { gain } => uniform(rng, n, gain * (6.0 / sum).sqrt()),
+            Self::Uniform | Self::Pytorch => uniform(rng, n, (1.0 / of(Fan::In)).sqrt()),
+            Self::Orthogonal { gain } => {
+                let mut values: Vec<f64> = gauss(1.0);
+                let rows = shape.first().copied().unwrap_or(1);
+                orthogonal(&mut values, rows, n / rows.max(1));
+                values.iter_mut().for_each(|x| *x *= gain);
+                values
+            }
         }
     }
 }
@@ -83,9 +175,31 @@ fn uniform(rng: &mut ChaCha8Rng, n: usize, a: f64) -> Vec<f64> {
     (0..n).map(|_| (2.0 * rng.r#gen::<f64>() - 1.0) * a).collect()
 }
 
+/// Makes the rows of a matrix, or the columns if there are fewer, orthonormal (Gram and Schmidt, each twice against rounding).
+fn orthogonal(values: &mut [f64], rows: usize, columns: usize) {
+    if rows > columns {
+        let mut turned: Vec<f64> = (0..values.len()).map(|i| values[i % rows * columns + i / rows]).collect();
+        orthogonal(&mut turned, columns, rows);
+        (0..values.len()).for_each(|i| values[i] = turned[i % columns * rows + i / columns]);
+        return;
+    }
+    for row in 0..rows {
+        let (done, rest) = values.split_at_mut(row * columns);
+        let own = &mut rest[..columns];
+        for _ in 0..2 {
+            for other in done.chunks(columns.max(1)) {
+                let along: f64 = own.iter().zip(other).map(|(a, b)| a * b).sum();
+                own.iter_mut().zip(other).for_each(|(a, b)| *a -= along * b);
+            }
+        }
+        let length = own.iter().map(|x| x * x).sum::<f64>().sqrt();
+        own.iter_mut().for_each(|x| *x /= length);
+    }
+}
+
 /// Draws all weights of a model (tensors with two or more dimensions) from `init`, each keyed by its own name; plain biases
-/// become zero, everything else (scales, running statistics, the biases of an LSTM) what its layer resets it to. The random
-/// numbers of a layer such as [`Dropout`](crate::nn::Dropout) get a seed keyed by the name too.
+/// become zero unless `init` says otherwise, everything else (scales, running statistics, the biases of an LSTM) what its layer
+/// resets it to.
 ///
 /// # Errors
 /// The device's error.
@@ -94,24 +208,50 @@ pub fn initialise<E: Dtype, D: Device<E>, M: TensorCollection<E, D>>(
     seed: u64,
     init: Init,
 ) -> Result<(), D::Err> {
+    let mut shapes = BTreeMap::new();
+    parameters::visit(&*model, |tensor: View<'_, E, D>| {
+        shapes.insert(tensor.name.to_owned(), tensor.shape.to_vec());
+        Ok(())
+    })?;
     parameters::visit_mut(model, |mut tensor| {
-        let n = tensor.shape.iter().product();
-        let bias = tensor.name.ends_with("bias");
-        if tensor.name.ends_with(RNG_STATE) && n == 4 {
-            tensor.write(&seeded::<E>(&mut keyed(seed, tensor.name, 0)));
+        let n: usize = tensor.shape.iter().product();
+        let (path, own) = tensor.name.rsplit_once('.').map_or(("", tensor.name), |(path, own)| (path, own));
+        let sibling =
+            |name: &str| shapes.get(&if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") });
+        let rng = &mut keyed(seed, tensor.name, 0);
+        let drawn = if own.ends_with(RNG_STATE) && n == 4 {
+            tensor.write(&seeded::<E>(rng));
+            return Ok(());
         } else if !tensor.trained {
-            tensor.reset()?;
-        } else if let ([.., fan_out, fan_in], false) = (tensor.shape, bias) {
-            let drawn = init.draw(&mut keyed(seed, tensor.name, 0), n, *fan_in, *fan_out);
-            let drawn: Vec<E> = drawn.into_iter().map(|x| E::from_f64(x).unwrap_or_default()).collect();
-            tensor.write(&drawn);
-        } else if bias && tensor.shape.len() == 1 {
-            tensor.write(&vec![E::default(); n]);
+            return tensor.reset();
+        } else if init == Init::Pytorch && hidden(own, &sibling).is_some() {
+            uniform(rng, n, 1.0 / (hidden(own, &sibling).unwrap_or(1).max(1) as f64).sqrt())
+        } else if tensor.shape.len() > 1 && !own.ends_with("bias") {
+            // The weights of gates lie in one tensor (gate, unit, input); each gate is a matrix of its own.
+            let gates = own.starts_with("weight_") && tensor.shape.len() == 3;
+            init.draw(rng, tensor.shape, fans(&tensor.shape[usize::from(gates)..]))
+        } else if own == "bias" && tensor.shape.len() == 1 {
+            match sibling("weight").filter(|weight| init == Init::Pytorch && weight.len() > 1) {
+                Some(weight) => uniform(rng, n, 1.0 / (fans(weight).0.max(1) as f64).sqrt()),
+                None => vec![0.0; n],
+            }
+        } else if init == Init::Dcgan && own == "weight" && sibling("running_mean").is_some() {
+            Init::Dcgan.draw(rng, &[n], (1, 1)).into_iter().map(|x| 1.0 + x).collect()
+        } else if own.ends_with("bias") && tensor.shape.len() == 1 {
+            vec![0.0; n]
         } else {
-            tensor.reset()?;
-        }
+            return tensor.reset();
+        };
+        let drawn: Vec<E> = drawn.into_iter().map(|x| E::from_f64(x).unwrap_or_default()).collect();
+        tensor.write(&drawn);
         Ok(())
     })
+}
+
+/// The hidden size behind a parameter of a recurrent layer, by PyTorch's names (`weight_hh_l0` is `(gates H, H)`).
+fn hidden<'a>(own: &str, sibling: &impl Fn(&str) -> Option<&'a Vec<usize>>) -> Option<usize> {
+    let tail = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"].iter().find_map(|start| own.strip_prefix(start))?;
+    sibling(&format!("weight_hh{tail}"))?.last().copied()
 }
 
 /// FNV-1a, 64 bits: turns the name of a stream into a number.
@@ -142,12 +282,52 @@ mod tests {
             (Init::Kaiming, 2.0 / 50.0),
             (Init::Xavier, 6.0 / 150.0 / 3.0),
             (Init::Uniform, 1.0 / 50.0 / 3.0),
+            (Init::XavierUniform { gain: 2.0 }, 4.0 * 2.0 / 150.0),
+            (Init::XavierNormal { gain: 2.0 }, 4.0 * 2.0 / 150.0),
+            (Init::KaimingUniform { fan: Fan::Out, gain: 3.0 }, 9.0 / 100.0),
+            (Init::KaimingNormal { fan: Fan::In, gain: 3.0 }, 9.0 / 50.0),
         ] {
-            let x = init.draw(&mut rng, 40_000, 50, 100);
+            let x = init.draw(&mut rng, &[40_000], (50, 100));
             let mean = x.iter().sum::<f64>() / x.len() as f64;
             let variance = x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / x.len() as f64;
             assert!(mean.abs() < 4.0 * (want / 40_000.0f64).sqrt(), "{init:?} mean {mean}");
             assert!((variance / want - 1.0).abs() < 0.05, "{init:?} variance {variance}, {want} expected");
         }
+    }
+
+    #[test]
+    fn orthogonal_weights_are_orthonormal() {
+        for shape in [[6, 20], [20, 6], [5, 5]] {
+            let values = Init::Orthogonal { gain: 2.0 }.draw(&mut keyed(3, "orthogonal", 0), &shape, (1, 1));
+            let [rows, columns] = shape;
+            let at = |vector: usize, i: usize| {
+                if rows <= columns { values[vector * columns + i] } else { values[i * columns + vector] }
+            };
+            let (vectors, length) = (rows.min(columns), rows.max(columns));
+            for a in 0..vectors {
+                for b in 0..vectors {
+                    let product: f64 = (0..length).map(|i| at(a, i) * at(b, i)).sum();
+                    let want = if a == b { 4.0 } else { 0.0 };
+                    assert!((product - want).abs() < 1e-12, "{shape:?} {a} {b}: {product}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn defaults_of_pytorch_and_dcgan_reach_biases_and_norms() {
+        use crate::nn::{BatchNorm1d, Linear, Sequential};
+        use dfdx::{nn::BuildModule, tensor::Cpu};
+        type Net = Sequential<(Linear<100, 50>, BatchNorm1d<50>)>;
+        let mut net = Net::build(&Cpu::default());
+        initialise(&mut net, 1, Init::Pytorch).expect("drawn");
+        let spread = |values: &[f32]| values.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        for values in [net.0.0.weight.as_vec(), net.0.0.bias.as_vec()] {
+            assert!((0.08..=0.1).contains(&spread(&values)), "{}", spread(&values));
+        }
+        assert_eq!(net.0.1.weight.as_vec(), [1.0; 50]);
+        initialise(&mut net, 1, Init::Dcgan).expect("drawn");
+        let off: Vec<f32> = net.0.1.weight.as_vec().iter().map(|x| x - 1.0).collect();
+        assert!((0.02..0.08).contains(&spread(&off)) && net.0.0.bias.as_vec() == [0.0; 50]);
     }
 }

@@ -4,7 +4,7 @@ use dfdx::{nn::tensor_collection::TensorCollection, tensor_ops::Device};
 use lathe_kernels::pool::Buf;
 
 use crate::{
-    nn::Real,
+    nn::{Real, state::RNG_STATE},
     parameters::{self, View},
 };
 
@@ -64,7 +64,8 @@ impl<E: Real> Ema<E> {
         let mut fresh = Vec::new();
         parameters::visit(model, |tensor: View<'_, E, D>| {
             let values = tensor.read()?;
-            let averaged = tensor.trained || self.statistics == Statistics::Average;
+            let statistics = self.statistics == Statistics::Average && !tensor.name.ends_with(RNG_STATE);
+            let averaged = tensor.trained || statistics;
             match self.values.remove(tensor.name).filter(|old| averaged && old.len() == values.len()) {
                 Some(old) => fresh.push((tensor.name.to_owned(), old, values)),
                 None => drop(self.values.insert(tensor.name.to_owned(), values)),
