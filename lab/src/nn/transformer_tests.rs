@@ -239,3 +239,29 @@ fn straight_through_draws_are_one_hot_and_pass_the_soft_gradient() {
     let empty = crate::rows::<3>(Vec::new()).unwrap();
     assert_eq!(make::<GumbelSoftmax, f32>().train(empty, Want::All).unwrap().shape().0, 0);
 }
+
+#[test]
+fn fifty_steps_of_training_follow_pytorch() {
+    use crate::{
+        loss::mse,
+        optim::{Adam, AdamConfig},
+        testing::torch::{case, close, set_parameters},
+    };
+    type Net = Sequential<(TransformerEncoder<2, Block>, SelectStep<0>, Linear<6, 2, f64>)>;
+    let case = case("encoder_training");
+    let mut net: Net = make();
+    set_parameters(&mut net, &case.parameters);
+    let device = Cpu::default();
+    let x = device.tensor_from_vec(case.x, Rank3::<4, 5, 6>::default());
+    let target = device.tensor_from_vec(case.dy, (Const::<4>, Const::<2>));
+    let mut adam = Adam::new(AdamConfig { learning_rate: 1e-2, ..AdamConfig::default() });
+    let mut losses = Vec::new();
+    for _ in 0..50 {
+        let y = net.train(x.leaky_trace(), Want::Weights).unwrap();
+        let loss = mse(y, target.clone()).unwrap();
+        losses.push(loss.array());
+        adam.step(&mut net, &mut loss.backward()).unwrap();
+    }
+    assert!(losses[49] < 0.5 * losses[0], "{losses:?}");
+    close("losses", &losses, &case.y, 1e-6);
+}
