@@ -5,14 +5,14 @@ pub(crate) mod torch;
 use dfdx::{
     nn::tensor_collection::TensorCollection,
     shapes::{HasShape, Shape},
-    tensor::{Cpu, Gradients, HasErr, OwnedTape, Tensor, TensorFromVec, Trace},
-    tensor_ops::{Backward, Device, SumTo},
+    tensor::{Cpu, Gradients, HasErr, OwnedTape, SplitTape, Tensor, TensorFromVec, Trace},
+    tensor_ops::{Backward, Device},
 };
 use rand::Rng;
 
 use crate::{
     nn::{Forward, Layer, Real},
-    ops::{LabDevice, Want},
+    ops::{LabDevice, Want, add_gradient, read, record},
     parameters::{self, View},
     rng::keyed,
 };
@@ -114,7 +114,18 @@ where
     check_passes(&mut layer.clone(), shape, seed, |layer, x, want| layer.clone().train(x, want).expect("trains"));
 }
 
-type Taped<S> = Tensor<S, f64, Cpu, OwnedTape<f64, Cpu>>;
+type Taped<S, E = f64> = Tensor<S, E, Cpu, OwnedTape<E, Cpu>>;
+
+/// Σ factorᵢ yᵢ, whose gradient for y is the factors, as one operation: dfdx's own would be compiled anew for every shape.
+pub(crate) fn weighted<S: Shape, E: Real>(y: Taped<S, E>, factors: Vec<E>) -> Taped<(), E>
+where
+    Cpu: LabDevice<E>,
+{
+    let (y, tape) = y.split_tape();
+    assert_eq!(factors.len(), y.shape().num_elements(), "a factor for each output");
+    record(tape, vec![E::default()], (), &Cpu::default(), move |grads, _| add_gradient(grads, &y, &factors))
+        .unwrap_or_else(|_| panic!("memory ran out"))
+}
 
 fn check_passes<S: Shape, O: Shape, M: TensorCollection<f64, Cpu>>(
     layer: &mut M,
@@ -127,12 +138,12 @@ fn check_passes<S: Shape, O: Shape, M: TensorCollection<f64, Cpu>>(
     let mut draw = |n: usize| (0..n).map(|_| rng.gen_range(-1.0..1.0)).collect::<Vec<f64>>();
     let x = device.tensor_from_vec(draw(shape.num_elements()), shape);
     let out = *pass(layer, x.leaky_trace(), Want::All).shape();
-    let factors = device.tensor_from_vec(draw(out.num_elements()), out);
+    let factors = draw(out.num_elements());
     let loss = |layer: &M, x: &Tensor<S, f64, Cpu>| {
-        let y = pass(layer, x.leaky_trace(), Want::All);
-        y.as_vec().iter().zip(factors.as_vec()).map(|(y, c)| y * c).sum::<f64>()
+        let (y, _) = pass(layer, x.leaky_trace(), Want::All).split_tape();
+        read(&y).expect("reads").iter().zip(&factors).map(|(y, c)| y * c).sum::<f64>()
     };
-    let grads = |layer: &M, want| (pass(layer, x.leaky_trace(), want) * factors.clone()).sum::<(), _>().backward();
+    let grads = |layer: &M, want| weighted(pass(layer, x.leaky_trace(), want), factors.clone()).backward();
     let all = grads(layer, Want::All);
     let dx = all.get(&x).as_vec();
     let mut grads_of = grads(layer, Want::All);

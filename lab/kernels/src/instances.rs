@@ -51,6 +51,14 @@ kernels! {
     fn conv_big_from_small(sizes: conv::Sizes<'_>, x: &[Self], filter: &[Self], y: &mut [Self], finish: Finish<'_, Self>) = conv::big_from_small;
     /// See [`conv::filter_gradient`].
     fn conv_filter_gradient(sizes: conv::Sizes<'_>, big: &[Self], small: &[Self], dw: &mut [Self]) = conv::filter_gradient;
+    /// See [`conv::sum_pool`].
+    fn sum_pool(plan: &conv::Geometry, width: usize, x: &[Self], y: &mut [Self], share: conv::Share) = conv::sum_pool;
+    /// See [`conv::sum_pool_back`].
+    fn sum_pool_back(plan: &conv::Geometry, width: usize, x: &[Self], y: &mut [Self], share: conv::Share) = conv::sum_pool_back;
+    /// See [`conv::max_pool`].
+    fn max_pool(plan: &conv::Geometry, width: usize, x: &[Self], y: &mut [Self], winners: &mut [Self]) = conv::max_pool;
+    /// See [`conv::max_pool_back`].
+    fn max_pool_back(plan: &conv::Geometry, width: usize, dy: &[Self], winners: &[Self], dx: &mut [Self]) = conv::max_pool_back;
     /// `(images, channels, pixels)` in PyTorch's order to `[pixel][image][channel]`.
     fn to_pixels(sizes: (usize, usize, usize), x: &[Self], y: &mut [Self]) = conv::to_hwnc;
     /// `[pixel][image][channel]` to PyTorch's order, sizes `(images, channels, pixels)`.

@@ -31,7 +31,7 @@ pub struct Linear<const I: usize, const O: usize, E: Dtype = f32, D: Storage<E> 
     /// b, `(O,)`.
     pub bias: Tensor<Rank1<O>, E, D>,
 }
-collection!(Linear<I, O> { ; weight, bias });
+collection! { Linear<I, O> { ; weight, bias } }
 
 /// [`Linear`] without a bias (PyTorch's `bias=False`): what comes before a batch norm, which has its own.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ pub struct UnbiasedLinear<const I: usize, const O: usize, E: Dtype = f32, D: Sto
     /// W, `(O, I)`.
     pub weight: Tensor<Rank2<O, I>, E, D>,
 }
-collection!(UnbiasedLinear < I, O > { weight });
+collection! { UnbiasedLinear<I, O> { ; weight } }
 
 /// A parameter whose sizes are forgotten: the same values and the same gradient.
 pub(crate) type Flat<E, D> = Tensor<(usize,), E, D>;

@@ -37,6 +37,7 @@
 //! let grads = layer.forward(x.traced(layer.alloc_grads())).square().mean().backward();
 //! assert!(grads.get(&layer.bias).array().iter().any(|g| *g != 0.0));
 //! ```
+#![doc = include_str!("gan_pair.md")]
 
 mod activation;
 mod attention;
@@ -52,6 +53,7 @@ mod layer_norm;
 mod linear;
 #[cfg(test)]
 mod norm_tests;
+mod pooling;
 mod recurrent;
 mod reshape;
 mod residual;
@@ -72,7 +74,9 @@ use dfdx::{
 pub use activation::{Activate, LeakyRelu, Relu, Sigmoid, Tanh};
 pub use attention::{AttentionMask, Masked, MultiheadAttention};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d};
-pub use conv::{Conv2d, ConvTranspose2d, UnbiasedConv2d, UnbiasedConvTranspose2d};
+pub use conv::{
+    CausalConv1d, Conv1d, Conv2d, ConvTranspose2d, UnbiasedConv1d, UnbiasedConv2d, UnbiasedConvTranspose2d,
+};
 pub use curve::{Elu, Gelu, GeluTanh, LogSoftmax, Silu, Softmax, Softplus};
 pub use decoder::{TransformerDecoder, TransformerDecoderLayer};
 pub use dropout::Dropout;
@@ -81,6 +85,7 @@ pub use group_norm::{GroupNorm, InstanceNorm2d};
 pub use gumbel::GumbelSoftmax;
 pub use layer_norm::LayerNorm;
 pub use linear::{Linear, UnbiasedLinear};
+pub use pooling::{AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool, MaxPool2d, UpsampleNearest};
 pub use recurrent::{
     Bidirectional, Causal, Gru, LastStep, Lstm, LstmCell, Recurrent, ReluRnn, Rnn, Stacked, StackedGru, StackedLstm,
     Stream,
@@ -130,6 +135,11 @@ impl Real for f64 {}
 /// let y = Square.run(x.leaky_trace(), lab::ops::Want::All).unwrap();
 /// assert_eq!(y.sum().backward().get(&x).array(), [6.0, -2.0]);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not take values of shape `{S}`",
+    label = "these sizes do not meet",
+    note = "a shape is (batch, width), (batch, time, width) or (batch, channels, height, width); `Const<N>` is a size of N"
+)]
 pub trait Layer<S: Shape, E: Real, D: LabDevice<E>> {
     /// Shape of the result.
     type Output: Shape;

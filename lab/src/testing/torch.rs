@@ -6,11 +6,11 @@ use dfdx::{
     nn::tensor_collection::TensorCollection,
     shapes::Shape,
     tensor::{Cpu, CpuError, HasErr, Tensor, TensorFromVec, Trace},
-    tensor_ops::{Backward, Device, SumTo, TryMul},
+    tensor_ops::{Backward, Device},
 };
 use serde::Deserialize;
 
-use super::{edit, gradients};
+use super::{edit, gradients, weighted};
 use crate::{
     loss::scalar,
     nn::{Forward, Layer, Real},
@@ -82,8 +82,7 @@ where
     let taped = x.leaky_trace();
     let y = if training { layer.train(taped, Want::All) } else { layer.run(taped, Want::All) }.expect("runs");
     close(&format!("{name}: y"), &y.as_vec(), &case.y, tolerance);
-    let dy = Cpu::default().tensor_from_vec(tensor(&case.dy), *dfdx::shapes::HasShape::shape(&y));
-    let mut grads = y.try_mul(dy).expect("multiplies").sum::<(), _>().backward();
+    let mut grads = weighted(y, tensor(&case.dy)).backward();
     close(&format!("{name}: dx"), &grads.get(&x).as_vec(), &case.dx, tolerance);
     let found = gradients(layer, &mut grads);
     for (parameter, want) in &case.gradients {

@@ -15,7 +15,6 @@ mod portable;
 mod x86;
 
 use crate::Real;
-use crate::conv::few::{self, Dots, FEW, ROWS};
 
 /// Columns of a panel of packed B.
 pub const PANEL: usize = 32;
@@ -129,20 +128,12 @@ pub trait Element: Real {
         // SAFETY: as the caller promises.
         unsafe { crate::transpose::portable(size, x, y) }
     }
-
-    /// Dot products for destinations of few channels.
-    #[doc(hidden)]
-    fn dots(dots: &Dots<'_, Self>, first: usize, rows: usize, n: usize, sums: &mut [[Self; FEW]; ROWS]);
 }
 
 impl Element for f64 {
     unsafe fn block(block: &Block<'_, Self>, a: *const Self, b: *const Self, c: *mut Self) {
         // SAFETY: as the caller promises.
         unsafe { portable::block(block, a, b, c) }
-    }
-
-    fn dots(dots: &Dots<'_, Self>, first: usize, rows: usize, n: usize, sums: &mut [[Self; FEW]; ROWS]) {
-        few::portable(dots, first, rows, n, sums);
     }
 }
 
@@ -155,10 +146,6 @@ impl Element for f32 {
         }
         // SAFETY: as the caller promises.
         unsafe { crate::transpose::portable(size, x, y) }
-    }
-
-    fn dots(dots: &Dots<'_, Self>, first: usize, rows: usize, n: usize, sums: &mut [[Self; FEW]; ROWS]) {
-        few::single(dots, first, rows, n, sums);
     }
 
     unsafe fn block(block: &Block<'_, Self>, a: *const Self, b: *const Self, c: *mut Self) {

@@ -84,6 +84,9 @@ pub(super) struct Side {
     pub runs: Vec<Run>,
 }
 
+/// What makes a plan: the sizes of both sides and the axes, of which adaptive pooling has none.
+type Key = ((usize, usize), (usize, usize), Option<(Axis, Axis)>);
+
 /// The plan of a convolution between a *big* side (the input of a convolution, the output of a transposed one) and a *small*
 /// side.
 #[derive(Debug, Clone)]
@@ -121,30 +124,61 @@ impl Geometry {
     /// The sizes may differ from those of [`Geometry::new`]: positions outside of a side are padding. So a small side as long as
     /// the big one with padding (kernel - 1) dilation makes a causal convolution.
     pub fn kept(big: (usize, usize), small: (usize, usize), axes: (Axis, Axis)) -> Arc<Self> {
-        type Key = ((usize, usize), (usize, usize), (Axis, Axis));
+        Self::kept_or((big, small, Some(axes)), || Self::between(big, small, axes))
+    }
+
+    /// The plan of PyTorch's adaptive pooling: output i of n sees the inputs from floor(i length / n) to ceil((i + 1) length / n).
+    pub fn adaptive(big: (usize, usize), small: (usize, usize)) -> Arc<Self> {
+        Self::kept_or((big, small, None), || {
+            let window = |i: usize, length: usize, n: usize| (i * length / n, ((i + 1) * length).div_ceil(n));
+            let widest = |length, n| (0..n).map(|i| window(i, length, n)).map(|(a, b)| b - a).max().unwrap_or(0);
+            let line = |length: usize, n: usize| {
+                move |i: usize, tap: usize| {
+                    let (from, to) = window(i, length, n);
+                    (from + tap < to).then_some(from + tap)
+                }
+            };
+            let kernel = (widest(big.0, small.0), widest(big.1, small.1));
+            Self::of(big, small, kernel, (line(big.0, small.0), line(big.1, small.1)), 1)
+        })
+    }
+
+    fn kept_or(key: Key, make: impl FnOnce() -> Self) -> Arc<Self> {
         static KEPT: Mutex<Option<HashMap<Key, Arc<Geometry>>>> = Mutex::new(None);
         /// A network has few; more come from programs that go through many sizes.
         const MOST: usize = 64;
         // A plan that was put there is whole, even if a thread panicked elsewhere.
         let mut kept = KEPT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let kept = kept.get_or_insert_default();
-        if kept.len() >= MOST && !kept.contains_key(&(big, small, axes)) {
+        if kept.len() >= MOST && !kept.contains_key(&key) {
             kept.clear();
         }
-        Arc::clone(kept.entry((big, small, axes)).or_insert_with(|| Arc::new(Self::between(big, small, axes))))
+        Arc::clone(kept.entry(key).or_insert_with(|| Arc::new(make())))
     }
 
     fn between(big: (usize, usize), small: (usize, usize), (down, across): (Axis, Axis)) -> Self {
-        let taps = down.kernel * across.kernel;
+        let lines = (|small, tap| down.big(small, tap, big.0), |small, tap| across.big(small, tap, big.1));
+        Self::of(big, small, (down.kernel, across.kernel), lines, across.stride.get())
+    }
+
+    /// The plan from what (output, tap) sees on each axis; `stride` is the width's.
+    fn of(
+        big: (usize, usize),
+        small: (usize, usize),
+        kernel: (usize, usize),
+        (down, across): (impl Fn(usize, usize) -> Option<usize>, impl Fn(usize, usize) -> Option<usize>),
+        stride: usize,
+    ) -> Self {
+        let taps = kernel.0 * kernel.1;
         let mut by_small = vec![Vec::new(); small.0 * small.1];
         let mut by_big = vec![Vec::new(); big.0 * big.1];
         let mut by_tap = vec![Vec::new(); taps];
         for (tap, of_tap) in by_tap.iter_mut().enumerate() {
-            let (ky, kx) = (tap / across.kernel, tap % across.kernel);
+            let (ky, kx) = (tap / kernel.1, tap % kernel.1);
             for sy in 0..small.0 {
-                let Some(by) = down.big(sy, ky, big.0) else { continue };
+                let Some(by) = down(sy, ky) else { continue };
                 for sx in 0..small.1 {
-                    let Some(bx) = across.big(sx, kx, big.1) else { continue };
+                    let Some(bx) = across(sx, kx) else { continue };
                     let (b, s) = (by * big.1 + bx, sy * small.1 + sx);
                     by_small[s].push(Meeting { tap, other: b });
                     by_big[b].push(Meeting { tap, other: s });
@@ -152,7 +186,6 @@ impl Geometry {
                 }
             }
         }
-        let stride = across.stride.get();
         let by_small = Side { runs: runs(&by_small, small.1, 1, stride), meetings: by_small };
         let by_big = Side { runs: runs(&by_big, big.1, stride, 1), meetings: by_big };
         Self { big, small, taps, by_small, by_big, by_tap }

@@ -6,24 +6,32 @@
 //! transposed one's input gradient), [`big_from_small`] (input gradient; the transposed one's forward) and
 //! [`filter_gradient`].
 
-pub(crate) mod few;
+mod filter;
 mod geometry;
 mod layout;
+mod pooling;
 #[cfg(test)]
 mod tests;
+mod thin;
 
 pub use geometry::{Axis, Geometry};
 pub use layout::{from_hwnc, to_hwnc};
+pub use pooling::{Share, max_pool, max_pool_back, sum_pool, sum_pool_back};
 
-use crate::brgemm::{self, Element, Finish, Left, PANEL, Right, Seg, Shape, packed_len};
-use crate::par::{self, Shared};
-use few::FEW;
+use crate::{
+    brgemm::{self, Element, Finish, Left, PANEL, Right, Seg, Shape, packed_len},
+    par::{self, Shared},
+    pool::Buf,
+};
 use geometry::{Meeting, Side};
+use thin::FEW;
 
 /// Rows that make a full register block; smaller batches take rows from neighbouring pixels instead.
 const ENOUGH_ROWS: usize = 8;
 /// Images of one task.
-const IMAGES: usize = 128;
+const IMAGES: usize = 64;
+/// Rows of a task of the filter's gradient.
+const ROWS: usize = 48;
 
 /// Sizes of a convolution.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +89,8 @@ pub fn small_from_big<R: Element>(sizes: Sizes<'_>, x: &[R], filter: &[R], y: &m
     let (big, small) = sizes.per_group();
     let taps = sizes.plan.taps;
     let at = |group: usize, tap: usize, i: usize, o: usize| filter[((group * small + o) * big + i) * taps + tap];
-    gather(sizes, &sizes.plan.by_small, (sizes.big, x), (sizes.small, y), at, finish);
+    let panels = || filter::for_small(sizes, filter);
+    gather(sizes, &sizes.plan.by_small, (sizes.big, x), (sizes.small, y), (at, panels), finish);
 }
 
 /// The big side from the small one: y(b, i) = sum over (s, tap) that meet b, over channels o: x(s, o) w(o, i, tap).
@@ -93,16 +102,18 @@ pub fn big_from_small<R: Element>(sizes: Sizes<'_>, x: &[R], filter: &[R], y: &m
     let (big, small) = sizes.per_group();
     let taps = sizes.plan.taps;
     let at = |group: usize, tap: usize, o: usize, i: usize| filter[((group * small + o) * big + i) * taps + tap];
-    gather(sizes, &sizes.plan.by_big, (sizes.small, x), (sizes.big, y), at, finish);
+    let panels = || filter::for_big(sizes, filter);
+    gather(sizes, &sizes.plan.by_big, (sizes.small, x), (sizes.big, y), (at, panels), finish);
 }
 
-/// Every destination pixel from the pixels that it meets; `at(group, tap, source channel, destination channel)` is the filter.
+/// Every destination pixel from the pixels that it meets. `at(group, tap, source channel, destination channel)` is the filter,
+/// `panels()` the same as panels of each group: rows (tap, source channel), columns the destination channels.
 fn gather<R: Element>(
     sizes: Sizes<'_>,
     side: &Side,
     (from, x): (usize, &[R]),
     (to, y): (usize, &mut [R]),
-    at: impl Fn(usize, usize, usize, usize) -> R + Sync,
+    (at, panels): (impl Fn(usize, usize, usize, usize) -> R, impl FnOnce() -> Buf<R>),
     finish: Finish<'_, R>,
 ) {
     let (images, groups, taps) = (sizes.images, sizes.groups, sizes.plan.taps);
@@ -112,9 +123,9 @@ fn gather<R: Element>(
     }
     let out = Shared::new(y);
     if n <= FEW {
-        return few::gather(sizes, side, (from, x), (to, &out), at, finish);
+        return thin::gather(sizes, side, (from, x), (to, &out), at, finish);
     }
-    let packed = pack(groups, taps, k, n, &at);
+    let packed = panels();
     let panel = taps * k * PANEL;
     let step = packed_len(taps * k, n);
     let segs = |meetings: &[Meeting], from_image: usize, group: usize| -> Vec<Seg> {
@@ -134,9 +145,10 @@ fn gather<R: Element>(
         }
     };
     if images >= ENOUGH_ROWS {
-        let blocks = images.div_ceil(IMAGES);
-        par::each(side.meetings.len() * blocks, |task| {
-            let (pixel, image) = (task / blocks, task % blocks * IMAGES);
+        let (pixels, blocks) = (side.meetings.len(), images.div_ceil(IMAGES));
+        par::each(pixels * blocks, |task| {
+            // Pixel after pixel for the same images: neighbours read much the same.
+            let (pixel, image) = (task % pixels, task / pixels * IMAGES);
             for group in 0..groups {
                 one(pixel, image, (IMAGES.min(images - image), from, to), group);
             }
@@ -153,35 +165,6 @@ fn gather<R: Element>(
     }
 }
 
-/// The filter of each group as panels: rows (tap, source channel), columns the destination channels.
-fn pack<R: Element>(
-    groups: usize,
-    taps: usize,
-    k: usize,
-    n: usize,
-    at: &(impl Fn(usize, usize, usize, usize) -> R + Sync),
-) -> Vec<R> {
-    let panels = n.div_ceil(PANEL);
-    let size = taps * k * PANEL;
-    let mut packed = vec![R::default(); groups * panels * size];
-    if size > 0 {
-        let out = Shared::new(&mut packed);
-        par::each(groups * panels, |task| {
-            let (group, first) = (task / panels, task % panels * PANEL);
-            // SAFETY: each panel is written by one call.
-            let panel = unsafe { out.part(task * size, size) };
-            for j in 0..PANEL.min(n - first) {
-                for i in 0..k {
-                    for tap in 0..taps {
-                        panel[(tap * k + i) * PANEL + j] = at(group, tap, i, first + j);
-                    }
-                }
-            }
-        });
-    }
-    packed
-}
-
 /// Adds the filter's gradient: dw(o, i, tap) += sum over (b, s) that meet at the tap, over images: big(b, i) small(s, o).
 ///
 /// # Panics
@@ -193,18 +176,26 @@ pub fn filter_gradient<R: Element>(sizes: Sizes<'_>, big: &[R], small: &[R], dw:
     if images == 0 || dw.is_empty() {
         return;
     }
-    // The side with more channels gives the columns, which fill vectors.
-    let swap = ns < nb && ns < PANEL;
+    if nb <= FEW || ns <= FEW {
+        let big_is_thin = nb <= ns;
+        let (parts, count) = match big_is_thin {
+            true => thin::filter_gradient(sizes, &sizes.plan.by_small, (sizes.big, big), (sizes.small, small)),
+            false => thin::filter_gradient(sizes, &sizes.plan.by_big, (sizes.small, small), (sizes.big, big)),
+        };
+        return filter::add_thin(sizes, (&parts, count), big_is_thin, dw);
+    }
+    // The columns fill vectors; beyond that the narrower side is read faster, its rows being closer together.
+    let swap = (ns < nb && ns < PANEL) || (nb < ns && nb >= 2 * PANEL);
     let (m, n) = if swap { (ns, nb) } else { (nb, ns) };
     let ((a, wide_a), (b, wide_b)) =
         if swap { ((small, sizes.small), (big, sizes.big)) } else { ((big, sizes.big), (small, sizes.small)) };
-    const ROWS: usize = 48;
     let blocks = m.div_ceil(ROWS);
-    let mut parts = vec![R::default(); sizes.groups * taps * m * n];
+    let height = m.div_ceil(blocks);
+    let mut parts = Buf::any(sizes.groups * taps * m * n);
     let out = Shared::new(&mut parts);
     par::each(sizes.groups * taps * blocks, |task| {
-        let (group, tap, row) = (task / blocks / taps, task / blocks % taps, task % blocks * ROWS);
-        let rows = ROWS.min(m - row);
+        let (group, tap, row) = (task / blocks / taps, task / blocks % taps, task % blocks * height);
+        let rows = height.min(m - row);
         let seg = |&(b, s): &(usize, usize)| {
             let (a, b) = if swap { (s, b) } else { (b, s) };
             Seg { a: a * images * wide_a + group * m + row, b: b * images * wide_b + group * n }
@@ -216,16 +207,8 @@ pub fn filter_gradient<R: Element>(sizes: Sizes<'_>, big: &[R], small: &[R], dw:
         let left = Left { data: a, row: 1, column: wide_a };
         brgemm::product(shape, &segs, left, Right::Rows { data: b, ldb: wide_b }, c, Finish::set());
     });
-    let dw = Shared::new(dw);
-    par::each(sizes.small, |o| {
-        // SAFETY: each output channel's filter is written by one call.
-        let own = unsafe { dw.part(o * nb * taps, nb * taps) };
-        let (group, o) = (o / ns, o % ns);
-        for tap in 0..taps {
-            let part = &parts[(group * taps + tap) * m * n..][..m * n];
-            for i in 0..nb {
-                own[i * taps + tap] += if swap { part[o * n + i] } else { part[i * n + o] };
-            }
-        }
-    });
+    match swap {
+        true => filter::add_by_small(sizes, &parts, dw),
+        false => filter::add_by_big(sizes, &parts, dw),
+    }
 }

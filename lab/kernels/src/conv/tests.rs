@@ -163,11 +163,14 @@ fn threads_and_batch_do_not_change_a_bit() {
 
 #[test]
 fn layouts_are_turned_and_turned_back() {
-    let (n, c, p) = (3, 5, 37);
-    let x: Vec<u32> = (0..n * c * p).map(|i| i as u32).collect();
-    let (mut y, mut back) = (vec![0; x.len()], vec![0; x.len()]);
-    to_hwnc((n, c, p), &x, &mut y);
-    assert_eq!(y[(36 * n + 2) * c + 4], x[(2 * c + 4) * p + 36]);
-    from_hwnc((n, c, p), &y, &mut back);
-    assert_eq!(back, x);
+    for (n, c, p) in [(3, 5, 37), (0, 2, 3), (1, 1, 1), (70, 9, 70), (2, 300, 33)] {
+        let x: Vec<f32> = (0..n * c * p).map(|i| i as f32).collect();
+        let (mut y, mut back) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+        to_hwnc((n, c, p), &x, &mut y);
+        for (i, y) in y.iter().enumerate() {
+            assert_eq!(*y, x[i % (n * c) * p + i / (n * c)], "{n} x {c} x {p}: {i}");
+        }
+        from_hwnc((n, c, p), &y, &mut back);
+        assert_eq!(back, x);
+    }
 }

@@ -2,12 +2,13 @@ use dfdx::prelude::*;
 
 use crate::{
     nn::{
-        self, Conv2d, ConvTranspose2d, Flatten, Forward, LeakyRelu, Linear, Sequential, Tanh, UnbiasedConv2d,
-        UnbiasedConvTranspose2d, Unflatten,
+        self, AdaptiveAvgPool2d, AvgPool2d, CausalConv1d, Conv1d, Conv2d, ConvTranspose2d, Flatten, Forward,
+        GlobalAvgPool, LeakyRelu, Linear, MaxPool2d, Sequential, Tanh, UnbiasedConv1d, UnbiasedConv2d,
+        UnbiasedConvTranspose2d, Unflatten, UpsampleNearest,
     },
-    ops::{Want, add_gradient, record},
+    ops::Want,
     rng::Init,
-    testing::{check_layer, edit},
+    testing::{check_layer, edit, torch::check_case, weighted},
 };
 
 /// Builds a layer with random weights and biases.
@@ -22,6 +23,8 @@ fn build<M: BuildModule<Cpu, f64> + TensorCollection<f64, Cpu>>(seed: u64) -> M 
 }
 
 type Image<const C: usize, const H: usize, const W: usize> = (usize, Const<C>, Const<H>, Const<W>);
+
+type Sequence<const C: usize, const L: usize> = (usize, Const<C>, Const<L>);
 
 macro_rules! gradients {
     ($($name:ident: $layer:ty, $shape:ty, $images:expr;)*) => {$(
@@ -52,6 +55,17 @@ gradients! {
     up_padding_beyond_half: ConvTranspose2d<2, 6, 3, 1, 2, 0, 1, 1, f64>, Image<2, 5, 4>, [1, 10];
     up_groups: ConvTranspose2d<6, 4, 3, 2, 1, 1, 1, 2, f64>, Image<6, 3, 4>, [1, 8];
     up_dilated: UnbiasedConvTranspose2d<3, 34, 3, 2, 2, 1, 2, 1, f64>, Image<3, 4, 3>, [2, 12];
+    time: Conv1d<3, 4, 3, 2, 1, 2, 1, f64>, Sequence<3, 11>, [1, 9];
+    time_groups: UnbiasedConv1d<4, 6, 2, 3, 1, 1, 2, f64>, Sequence<4, 9>, [1, 2];
+    causal: CausalConv1d<2, 3, 3, 2, f64>, Sequence<2, 7>, [1, 8];
+    causal_shorter_than_the_kernel: CausalConv1d<1, 2, 4, 3, f64>, Sequence<1, 5>, [1, 3];
+    // The input's gradient alone is checked where there are no weights before it.
+    largest: Sequential<(Conv2d<1, 3, 1, 1, 0, 1, 1, f64>, MaxPool2d<3, 2, 1>)>, Image<1, 6, 7>, [1, 5];
+    largest_with_gaps: Sequential<(MaxPool2d<2, 3>, Conv2d<2, 3, 1, 1, 0, 1, 1, f64>)>, Image<2, 5, 6>, [1, 3];
+    means: Sequential<(AvgPool2d<3, 2, 1>, Conv2d<2, 3, 1, 1, 0, 1, 1, f64>)>, Image<2, 6, 5>, [1, 3];
+    adaptive: Sequential<(Conv2d<2, 3, 2, 1, 0, 1, 1, f64>, AdaptiveAvgPool2d<2, 3>)>, Image<2, 6, 5>, [1, 3];
+    global: Sequential<(Conv2d<2, 3, 2, 1, 0, 1, 1, f64>, GlobalAvgPool, Linear<3, 2, f64>)>, Image<2, 4, 5>, [1, 3];
+    repeated: Sequential<(UpsampleNearest<3>, Conv2d<2, 3, 3, 1, 1, 1, 1, f64>)>, Image<2, 2, 3>, [1, 3];
     stack: Sequential<(
         Conv2d<2, 6, 4, 2, 1, 1, 1, f64>,
         LeakyRelu<30>,
@@ -69,6 +83,44 @@ gradients! {
         Unflatten<3, 2, 4>,
         Conv2d<3, 2, 3, 1, 1, 1, 1, f64>,
     )>, Image<1, 3, 4>, [1, 3];
+}
+
+macro_rules! pytorch {
+    ($($name:ident: $layer:ty, $shape:ty;)*) => {
+        #[test]
+        fn outputs_and_gradients_are_pytorchs() {$(
+            check_case::<_, f64, _>(stringify!($name), &mut build::<$layer>(1), <$shape>::default(), false, 1e-10);
+        )*}
+    };
+}
+
+pytorch! {
+    conv2d: Conv2d<3, 4, 3, 2, 1, 1, 1, f64>, Rank4<2, 3, 6, 5>;
+    conv2d_one_channel: Conv2d<1, 5, 5, 2, 2, 1, 1, f64>, Rank4<9, 1, 6, 7>;
+    conv2d_groups_dilated: UnbiasedConv2d<4, 6, 3, 1, 2, 2, 2, f64>, Rank4<1, 4, 5, 6>;
+    conv2d_stride_beyond_kernel: Conv2d<2, 3, 2, 3, 0, 1, 1, f64>, Rank4<3, 2, 7, 9>;
+    conv_transpose2d: ConvTranspose2d<5, 3, 4, 2, 1, 0, 1, 1, f64>, Rank4<2, 5, 3, 4>;
+    conv_transpose2d_output_padding: UnbiasedConvTranspose2d<6, 1, 5, 2, 2, 1, 1, 1, f64>, Rank4<9, 6, 3, 2>;
+    conv_transpose2d_groups_dilated: ConvTranspose2d<4, 6, 3, 2, 1, 1, 2, 2, f64>, Rank4<1, 4, 3, 4>;
+    conv1d: Conv1d<3, 4, 3, 2, 1, 2, 1, f64>, Rank3<2, 3, 11>;
+    causal_conv1d: CausalConv1d<2, 3, 3, 2, f64>, Rank3<2, 2, 7>;
+    max_pool2d: Sequential<(MaxPool2d<3, 2, 1>,)>, Rank4<2, 2, 6, 7>;
+    max_pool2d_default_stride: Sequential<(MaxPool2d<2>,)>, Rank4<1, 3, 5, 4>;
+    avg_pool2d: Sequential<(AvgPool2d<3, 2, 1>,)>, Rank4<2, 2, 6, 7>;
+    adaptive_avg_pool2d: Sequential<(AdaptiveAvgPool2d<3, 2>,)>, Rank4<2, 3, 7, 5>;
+    global_avg_pool: Sequential<(GlobalAvgPool,)>, Rank4<2, 3, 4, 5>;
+    upsample_nearest: Sequential<(UpsampleNearest<3>,)>, Rank4<2, 2, 2, 3>;
+}
+
+#[test]
+fn the_last_nan_and_the_first_of_equal_values_win() {
+    let x: Tensor<Rank4<1, 1, 2, 4>, f64, Cpu> =
+        Cpu::default().tensor([[[[7.0, f64::NAN, 3.0, 3.0], [f64::NAN, 9.0, 3.0, f64::NEG_INFINITY]]]]);
+    let y = MaxPool2d::<2>.forward(x.leaky_trace());
+    assert!(y.as_vec()[0].is_nan());
+    assert_eq!(y.as_vec()[1], 3.0);
+    // torch.nn.functional.max_pool2d of the same, with return_indices=True: [4, 2].
+    assert_eq!(y.sum().backward().get(&x).array(), [[[[0.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.0, 0.0]]]]);
 }
 
 /// The definition, written as sums over everything.
@@ -115,11 +167,7 @@ fn an_empty_batch_and_nan() {
     let none: Tensor<Image<2, 4, 4>, f64, Cpu> = Cpu::default().zeros_like(&(0, Const, Const, Const));
     let y = layer.run(none.leaky_trace(), Want::All).expect("runs");
     assert_eq!(y.shape().concrete(), [0, 3, 4, 4]);
-    // dfdx's own sum divides by the number of elements.
-    let (y, tape) = y.split_tape();
-    let loss =
-        record(tape, vec![0.0], (), &Cpu::default(), move |grads, _| add_gradient(grads, &y, &[])).expect("records");
-    assert!(loss.backward().get(&layer.weight).as_vec().iter().all(|d| *d == 0.0));
+    assert!(weighted(y, Vec::new()).backward().get(&layer.weight).as_vec().iter().all(|d| *d == 0.0));
     let mut values = vec![1.0; 32];
     values[0] = f64::NAN;
     let x: Tensor<Image<2, 4, 4>, f64, Cpu> = Cpu::default().tensor_from_vec(values, (1, Const, Const, Const));
