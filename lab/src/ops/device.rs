@@ -89,6 +89,16 @@ macro_rules! devices {
                 Ok(values)
             }
 
+            fn put_gradient<S: Shape>(
+                grads: &mut Gradients<$e, Self>,
+                of: &Tensor<S, $e, Self>,
+                values: Buf<$e>,
+            ) -> Result<(), <Self as HasErr>::Err> {
+                let slice = &mut **grads.get_or_alloc_mut(of)?;
+                slice.device().htod_sync_copy_into(&values, slice)?;
+                Ok(())
+            }
+
             fn edit_gradient<S: Shape, R>(
                 grads: &mut Gradients<$e, Self>,
                 of: &Tensor<S, $e, Self>,
