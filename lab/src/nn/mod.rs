@@ -136,8 +136,8 @@ impl Real for f64 {}
 /// assert_eq!(y.sum().backward().get(&x).array(), [6.0, -2.0]);
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not take values of shape `{S}`",
-    label = "these sizes do not meet",
+    message = "`{Self}` does not take this input: the sizes do not meet",
+    label = "a width, a number of channels or of dimensions is wrong",
     note = "a shape is (batch, width), (batch, time, width) or (batch, channels, height, width); `Const<N>` is a size of N"
 )]
 pub trait Layer<S: Shape, E: Real, D: LabDevice<E>> {
