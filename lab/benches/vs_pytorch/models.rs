@@ -4,8 +4,8 @@ use dfdx::{nn::ZeroGrads, prelude::*};
 use lab::{
     Cpu, Rows, loss,
     nn::{
-        self, As, BatchNorm1d, BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, Flatten, Forward, LeakyRelu, Linear,
-        Relu, Sequential, Tanh, UnbiasedConvTranspose2d, UnbiasedLinear, Unflatten,
+        self, As, BatchNorm1d, BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, Flatten, Forward, Gru, LastStep,
+        LeakyRelu, Linear, Lstm, Relu, Sequential, Tanh, UnbiasedConvTranspose2d, UnbiasedLinear, Unflatten,
     },
     ops::Want,
     optim::{Adam, AdamConfig},
@@ -70,6 +70,9 @@ impl Model {
             ("mlp", 2048) => mlp::<2048, 1024>(batch, infer),
             ("dense_vae", _) => dense_vae(batch, infer),
             ("conv_vae", _) => conv_vae(batch, infer),
+            ("lstm", _) => lstm(batch, task.length, infer),
+            ("lstm_2x100", _) => lstm_2x100(batch, infer),
+            ("gru", _) => gru(batch, infer),
             ("dcgan28_k4", _) => dcgan28_k4(batch, infer),
             ("dcgan28_k5", _) => dcgan28_k5(batch, infer),
             ("dcgan16", _) => dcgan16(batch, infer),
@@ -265,4 +268,44 @@ fn dcgan28_k5(batch: usize, infer: bool) -> Box<dyn FnMut() + Send> {
 
 fn dcgan16(batch: usize, infer: bool) -> Box<dyn FnMut() + Send> {
     gan!(batch, infer, images::<3, 16>(batch), generator!(4, 4096, 3, 16, 4 2 1), Judge16)
+}
+
+/// A regression from windows of 14 sensors.
+macro_rules! recurrent {
+    ($batch:expr, $infer:expr, $steps:literal, $net:ty) => {{
+        let mut net: $net = nn::build(&Cpu::default(), 1, Init::Uniform).expect("a network");
+        let mut rng = rng::keyed(1, "data", 0);
+        let x = lab::windows::<$steps, 14>(rng::normal(&mut rng, $batch * $steps * 14)).expect("windows");
+        let y = lab::rows::<1>(rng::normal(&mut rng, $batch)).expect("rows");
+        if $infer {
+            return Box::new(move || drop(net.forward(x.clone())));
+        }
+        let (mut adam, mut grads) = (adam(1e-3), Some(net.alloc_grads()));
+        Box::new(move || {
+            let found =
+                net.train(x.clone().traced(grads.take().expect("kept")), Want::Weights).expect("a forward pass");
+            let mut found = loss::mse(found, y.clone()).expect("a loss").backward();
+            adam.step(&mut net, &mut found).expect("a step");
+            grads = Some(found);
+        })
+    }};
+}
+
+type LstmNet = Sequential<(Lstm<14, 64>, LastStep, Linear<64, 1>)>;
+
+fn lstm(batch: usize, steps: usize, infer: bool) -> Box<dyn FnMut() + Send> {
+    match steps {
+        10 => recurrent!(batch, infer, 10, LstmNet),
+        60 => recurrent!(batch, infer, 60, LstmNet),
+        120 => recurrent!(batch, infer, 120, LstmNet),
+        _ => recurrent!(batch, infer, 30, LstmNet),
+    }
+}
+
+fn lstm_2x100(batch: usize, infer: bool) -> Box<dyn FnMut() + Send> {
+    recurrent!(batch, infer, 30, Sequential<(Lstm<14, 100>, Lstm<100, 100>, LastStep, Linear<100, 1>)>)
+}
+
+fn gru(batch: usize, infer: bool) -> Box<dyn FnMut() + Send> {
+    recurrent!(batch, infer, 30, Sequential<(Gru<14, 64>, LastStep, Linear<64, 1>)>)
 }
