@@ -4,11 +4,12 @@ use dfdx::{nn::ZeroGrads, prelude::*};
 use lab::{
     Cpu, Rows, loss,
     nn::{
-        self, As, BatchNorm1d, BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, Flatten, Forward, Gru, LastStep,
-        LeakyRelu, Linear, Lstm, Relu, Sequential, Tanh, UnbiasedConvTranspose2d, UnbiasedLinear, Unflatten,
+        self, As, BatchNorm1d, BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, Embedding, Flatten, Forward, Gru,
+        LastStep, LeakyRelu, LearnedPositions, Linear, Lstm, Relu, SelectStep, Sequential, Tanh, TransformerEncoder,
+        TransformerEncoderLayer, UnbiasedConvTranspose2d, UnbiasedLinear, Unflatten,
     },
     ops::Want,
-    optim::{Adam, AdamConfig},
+    optim::{Adam, AdamConfig, AdamW, AdamWConfig},
     rng::{self, Init},
 };
 
@@ -73,6 +74,7 @@ impl Model {
             ("lstm", _) => lstm(batch, task.length, infer),
             ("lstm_2x100", _) => lstm_2x100(batch, infer),
             ("gru", _) => gru(batch, infer),
+            ("encoder", _) => encoder(batch, task.length, infer),
             ("dcgan28_k4", _) => dcgan28_k4(batch, infer),
             ("dcgan28_k5", _) => dcgan28_k5(batch, infer),
             ("dcgan16", _) => dcgan16(batch, infer),
@@ -308,4 +310,41 @@ fn lstm_2x100(batch: usize, infer: bool) -> Box<dyn FnMut() + Send> {
 
 fn gru(batch: usize, infer: bool) -> Box<dyn FnMut() + Send> {
     recurrent!(batch, infer, 30, Sequential<(Gru<14, 64>, LastStep, Linear<64, 1>)>)
+}
+
+/// A Transformer encoder that classifies sequences of tokens.
+macro_rules! encoder {
+    ($batch:expr, $infer:expr, $steps:literal) => {{
+        type Rest = Sequential<(
+            LearnedPositions<$steps, 128>,
+            TransformerEncoder<2, TransformerEncoderLayer<128, 4, 512>>,
+            SelectStep<0>,
+            Linear<128, 2>,
+        )>;
+        let mut net: (Embedding<1000, 128>, Rest) = nn::build(&Cpu::default(), 1, Init::Uniform).expect("a network");
+        let mut order = rng::permutation(&mut rng::keyed(1, "data", 0), $batch * $steps);
+        order.iter_mut().for_each(|id| *id %= 1000);
+        let x = Cpu::default().tensor_from_vec(order, ($batch, Const::<$steps>));
+        let y: Vec<usize> = (0..$batch).map(|i| i % 2).collect();
+        if $infer {
+            return Box::new(move || drop(net.1.forward(net.0.forward(x.clone()))));
+        }
+        let settings = AdamWConfig { learning_rate: 2e-4, ..AdamWConfig::default() };
+        let (mut adam, mut grads) = (AdamW::new(settings), Some(net.alloc_grads()));
+        Box::new(move || {
+            let words = net.0.try_forward(x.clone().traced(grads.take().expect("kept"))).expect("known tokens");
+            let logits = net.1.train(words, Want::All).expect("a forward pass");
+            let mut found = loss::cross_entropy(logits, &y).expect("a loss").backward();
+            adam.step(&mut net, &mut found).expect("a step");
+            grads = Some(found);
+        })
+    }};
+}
+
+fn encoder(batch: usize, steps: usize, infer: bool) -> Box<dyn FnMut() + Send> {
+    match steps {
+        16 => encoder!(batch, infer, 16),
+        128 => encoder!(batch, infer, 128),
+        _ => encoder!(batch, infer, 64),
+    }
 }
