@@ -24,7 +24,7 @@ fn library_lab() -> f64 {
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let images: Vec<f32> = (0..1024 * 144).map(|_| random.r#gen()).collect();
     let data = rows::<144>(images).unwrap();
-    let mut vae = DenseVae::<144, 64, 8>::new(VaeConfig { epochs: 20, ..VaeConfig::default() }).unwrap();
+    let mut vae = DenseVae::<144, 64, 8>::new(VaeConfig { epochs: 400, ..VaeConfig::default() }).unwrap();
     let clock = std::time::Instant::now();
     vae.fit(&data, &mut Silent).unwrap();
     clock.elapsed().as_secs_f64()

@@ -140,6 +140,31 @@ fn an_interrupt_while_compiling_does_not_run_the_cell() {
 }
 
 #[test]
+fn an_interrupt_does_not_wait_for_rust_analyzer() {
+    // A new engine: reading the libraries takes a while.
+    let engine = &mut engine_common::start();
+    let reading = engine.folder().join("reading");
+    let (interrupter, sign) = (engine.interrupter(), reading.clone());
+    let stopper = std::thread::spawn(move || {
+        while !sign.exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        interrupter.interrupt();
+    });
+    let (outputs, outcome) = run(engine, "let lost = vec![1.0_f32]; println!(\"ran\");");
+    stopper.join().expect("no panic");
+    let Outcome::Interrupted(error) = outcome else { panic!("{outcome:?}") };
+    assert!(error.evalue.contains("before the cell ran"), "{}", error.evalue);
+    assert!(!shown(&outputs).contains("ran"));
+    assert!(reading.exists(), "rust-analyzer was not waited for");
+    // The next cell waits for it.
+    assert_eq!(text_of(&check(engine, "let kept = vec![1.5_f64]; kept[0]"), "Result"), ["1.5"]);
+    assert_eq!(text_of(&check(engine, "kept.len()"), "Result"), ["1"]);
+    let (_, outcome) = run(engine, "lost");
+    assert!(matches!(outcome, Outcome::Error(_)), "{outcome:?}");
+}
+
+#[test]
 fn an_interrupt_stops_the_build_of_a_users_crate() {
     with_engine(|engine| {
         let dir = tempfile::tempdir().expect("a folder");

@@ -55,17 +55,40 @@ impl Control {
         }
     }
 
-    /// A cell begins; older requests are forgotten.
-    pub fn begin(&self) {
+    /// A cell begins; older requests are forgotten, but while an interrupted cell is `left` nothing may be compiled.
+    pub fn begin(&self, left: bool) {
         self.insisted.store(false, SeqCst);
         *self.times() = (None, None);
         self.requested.store(false, SeqCst);
         self.killed.store(false, SeqCst);
         self.running.store(false, SeqCst);
-        // It may not be there.
-        let _ = std::fs::remove_file(self.folder.join(INTERRUPTED));
+        if !left {
+            self.accept();
+        }
         self.cell.fetch_add(1, SeqCst);
         self.busy.store(true, SeqCst);
+    }
+
+    /// What is compiled from now on belongs to the cell that began.
+    pub fn accept(&self) {
+        // They may not be there.
+        let _ = std::fs::remove_file(self.folder.join(COMPILER));
+        let _ = std::fs::remove_file(self.folder.join(INTERRUPTED));
+        if self.requested.load(SeqCst) {
+            // It was asked for just now.
+            let _ = std::fs::write(self.folder.join(INTERRUPTED), "");
+        }
+    }
+
+    /// Did a compiler, or a question about packages, begin in this cell?
+    pub fn compiles(&self) -> bool {
+        self.folder.join(COMPILER).exists()
+    }
+
+    /// Is the cell to stop, and will it never run? A compiler first says that it begins and then looks for the request, so
+    /// one that did not begin before the request will refuse.
+    pub fn stopped_in_time(&self) -> bool {
+        self.requested.load(SeqCst) && self.folder.join(INTERRUPTED).exists() && !self.compiles()
     }
 
     /// A cell is being compiled or run.

@@ -4,9 +4,10 @@ use super::cell::Cell;
 use super::commands::{self, Todo};
 use super::fate::End;
 use super::plan::{Plan, RESCUED};
-use super::worker::{Done, Ended, Opt};
-use super::{EvcxrEngine, diagnostics, note, past, render};
+use super::worker::{Done, Ended, How, Opt};
+use super::{EvcxrEngine, LOOK, diagnostics, note, past, render};
 use crate::api::{Outcome, Output};
+use crossbeam_channel::RecvTimeoutError;
 use lathe_events::frame::Bundle;
 use std::time::Instant;
 
@@ -21,12 +22,16 @@ impl EvcxrEngine {
             note(out, &notice);
         }
         code.clone_into(&mut self.last_code);
-        self.control.begin();
-        diagnostics::forget(&self.folder);
-        let outcome = match commands::run(self, code, out) {
-            Todo::Compile(rest) => self.compile_and_run(code, &rest, out),
-            Todo::Nothing => Outcome::Ok,
-            Todo::Stop(outcome) => outcome,
+        self.control.begin(self.left.is_some());
+        let outcome = if self.worker_is_free() {
+            diagnostics::forget(&self.folder);
+            match commands::run(self, code, out) {
+                Todo::Compile(rest) => self.compile_and_run(code, &rest, out),
+                Todo::Nothing => Outcome::Ok,
+                Todo::Stop(outcome) => outcome,
+            }
+        } else {
+            Outcome::Interrupted(render::failure("KeyboardInterrupt", "stopped before the cell ran", Vec::new()))
         };
         self.control.end();
         if !self.told_outdated && self.prepared.is_outdated() {
@@ -34,6 +39,20 @@ impl EvcxrEngine {
             note(out, "The sources of the prelude (lab, data, ...) changed: restart the kernel to use them\n");
         }
         outcome
+    }
+
+    /// Waits until rust-analyzer is done with an interrupted cell; `false` when this one is interrupted meanwhile.
+    fn worker_is_free(&mut self) -> bool {
+        while let Some(left) = &self.left {
+            if self.control.is_requested() {
+                return false;
+            }
+            if !matches!(left.recv_timeout(LOOK), Err(RecvTimeoutError::Timeout)) {
+                self.left = None;
+                self.control.accept();
+            }
+        }
+        true
     }
 
     /// `rest` is the cell without our own commands, line by line the same.
@@ -50,7 +69,7 @@ impl EvcxrEngine {
         let release = cell.opt.is_some_and(|level| level >= 2);
         let opt = Opt { level: cell.opt.unwrap_or_else(|| self.memory.level(&cell)), release };
         let began = Instant::now();
-        let result = self.run(&named.code, opt, cell.types || rest != code, out);
+        let result = self.run(&named.code, How { opt, types: cell.types || rest != code, leave: true }, out);
         let took = began.elapsed();
         let (requested, killed) = self.control.end();
         self.aside.dismiss();
@@ -122,7 +141,7 @@ impl EvcxrEngine {
                 printed.push_str(&text);
             }
         };
-        let (done, _) = self.run(code, Opt::default(), true, &mut take)?;
+        let (done, _) = self.run(code, How { types: true, ..How::default() }, &mut take)?;
         self.aside.dismiss();
         self.remove_loaded();
         self.settle(&plan, &done);

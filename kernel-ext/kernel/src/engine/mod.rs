@@ -70,7 +70,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use worker::{ChildPlan, Done, Job, Opt};
+use worker::{ChildPlan, Done, Ended, How, Job};
 
 /// What every session starts with. The `?` makes evcxr generate code that allows it; otherwise the first cell with one
 /// would be compiled twice.
@@ -79,6 +79,8 @@ const PRELUDE: &str = "use lathe::prelude::*;\nOk::<(), String>(())?;";
 const QUEUE: usize = 256;
 /// Fragments of text that come within this time are shown together.
 const COALESCE: Duration = Duration::from_millis(5);
+/// How often an interrupt is looked for while rust-analyzer works.
+const LOOK: Duration = Duration::from_millis(20);
 /// A question about the code is given up after this time.
 const QUESTION: Duration = Duration::from_secs(10);
 /// evcxr's start is given up after this time.
@@ -167,6 +169,8 @@ pub struct EvcxrEngine {
     /// Number of the cell that runs, or ran last.
     number: u64,
     next_number: Option<u64>,
+    /// The interrupted cell that rust-analyzer still works on; it will not be compiled.
+    left: Option<Receiver<Done>>,
     /// All that the compiler said about the last cell that did not compile.
     explained: Option<String>,
 }
@@ -250,6 +254,7 @@ impl EvcxrEngine {
             told_outdated: false,
             number: 0,
             next_number: Some(0),
+            left: None,
             explained: None,
         };
         let outcome = engine.execute(PRELUDE, &mut |_| {});
@@ -282,21 +287,15 @@ impl EvcxrEngine {
         std::fs::read_to_string(self.folder.join(shim::FAST_COUNT)).ok().and_then(|n| n.parse().ok()).unwrap_or(0)
     }
 
-    /// Compiles and runs code; what it shows goes to `out`, what happened to the report. Only with `types` may it make
-    /// variables.
-    fn run(
-        &mut self,
-        code: &str,
-        opt: Opt,
-        types: bool,
-        out: &mut dyn FnMut(Output),
-    ) -> Result<(Done, Report), String> {
+    /// Compiles and runs code; what it shows goes to `out`, what happened to the report. When its user
+    /// interrupts the analysis of a cell, which cannot be stopped, it goes on without anybody waiting.
+    fn run(&mut self, code: &str, how: How, out: &mut dyn FnMut(Output)) -> Result<(Done, Report), String> {
         // What it knows is about to be old.
         self.aside.end();
         self.token += 1;
         let token = self.token;
         let (done, result) = bounded(1);
-        let job = Job::Execute { code: code.to_owned(), token, opt, types, done };
+        let job = Job::Execute { code: code.to_owned(), token, opt: how.opt, types: how.types, done };
         let gone = || String::from("the engine's thread ended: restart the kernel");
         self.jobs.send(job).map_err(|_| gone())?;
         let mut report = Report::begin();
@@ -304,6 +303,14 @@ impl EvcxrEngine {
         let mut result = result;
         loop {
             let patience = if self.pending.is_empty() { never() } else { crossbeam_channel::after(COALESCE) };
+            let analysing = how.leave && finished.is_none() && !self.control.compiles();
+            if analysing && self.control.stopped_in_time() {
+                self.left = Some(result);
+                self.pending.finish(out);
+                let done = Done { result: Ended::Message(String::new()), variables: self.variables.clone() };
+                return Ok((done, report));
+            }
+            let look = if analysing { crossbeam_channel::after(LOOK) } else { never() };
             crossbeam_channel::select! {
                 recv(self.events) -> event => match event {
                     Ok(Event::Sync(seen)) if seen == token => {
@@ -322,6 +329,7 @@ impl EvcxrEngine {
                     result = never();
                 },
                 recv(patience) -> _ => self.pending.flush(out),
+                recv(look) -> _ => {}
             }
         }
     }

@@ -60,6 +60,16 @@ impl Opt {
     }
 }
 
+/// How the engine wants code to be run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct How {
+    pub opt: Opt,
+    /// It may make variables, whose types must be found out.
+    pub types: bool,
+    /// An interrupt need not wait for rust-analyzer.
+    pub leave: bool,
+}
+
 /// How a cell ended, as evcxr saw it.
 #[derive(Debug)]
 pub(super) struct Done {

@@ -197,7 +197,8 @@ fn link_dylib(root: &Path, plan: &Plan, built: &Built, staging: &Path) -> Result
     let source = root.join("kernel-ext/cell/src/lib.rs");
     let mut command = Command::new(&plan.rustc);
     command.args(FLAGS).args(["--crate-name", "lathe", "--crate-type", "dylib"]);
-    // Above level 1 rustc does not export the instances that cells are to use again.
+    // Above level 1 rustc does not export the instances that cells are to use again; they check what a cell's own code does.
+    command.args(["-C", "debug-assertions=on", "-C", "overflow-checks=on"]);
     command.args(["-C", "opt-level=1", "-C", "strip=symbols", "-C", &format!("metadata=lathe-{}", plan.hash)]);
     command.arg("--extern").arg(format!("lathe_prelude={}", built.prelude.display()));
     for dir in &built.search {

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// Changes when the layout of a prepared folder or the way it is compiled changes.
-const FORMAT: &str = "6";
+const FORMAT: &str = "7";
 /// Our sources that end up in the prelude.
 const SOURCES: [&str; 6] =
     ["lab", "data", "kernel-ext/display", "kernel-ext/prelude", "kernel-ext/cell", ".cargo/unify"];
