@@ -11,19 +11,23 @@ use std::time::Duration;
 fn interrupted(engine: &mut EvcxrEngine, code: &str, again_after: Option<Duration>) -> Outcome {
     let interrupter = engine.interrupter();
     let mut started = false;
-    engine.execute(code, &mut |output| {
+    let mut again = None;
+    let outcome = engine.execute(code, &mut |output| {
         if !started && matches!(&output, Output::Stream { text, .. } if text.contains("go")) {
             started = true;
             interrupter.interrupt();
             if let Some(pause) = again_after {
                 let interrupter = interrupter.clone();
-                std::thread::spawn(move || {
+                again = Some(std::thread::spawn(move || {
                     std::thread::sleep(pause);
                     interrupter.interrupt();
-                });
+                }));
             }
         }
-    })
+    });
+    // A late one must not meet the next cell.
+    again.map(std::thread::JoinHandle::join).transpose().expect("no panic");
+    outcome
 }
 
 #[test]
