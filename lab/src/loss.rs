@@ -247,7 +247,7 @@ pub struct CrossEntropy {
 }
 
 /// Cross-entropy of logits, one for each class in the last dimension, against the number of the right class of each row: the mean
-/// of ln Σ exp(x) − x[target].
+/// of ln Σ exp(x) − x\[target\].
 ///
 /// ```
 /// use dfdx::prelude::AsArray;

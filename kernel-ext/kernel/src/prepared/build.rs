@@ -49,6 +49,7 @@ pub(super) fn build(
     let linker = direct_linker(plan, staging.path());
     let info = Info {
         hash: plan.hash.clone(),
+        format: super::fingerprint::expected(),
         sources: plan.sources.clone(),
         rustc: plan.rustc.clone(),
         cargo: plan.cargo.clone(),

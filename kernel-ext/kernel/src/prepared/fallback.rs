@@ -1,11 +1,12 @@
 //! An older prelude, when the sources as they are now do not compile.
 
-use super::fingerprint::Plan;
+use super::fingerprint::{Plan, expected};
 use super::{INFO, PrepareError, Prepared, cache_root, find_or_build, workspace_root};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// As [`find_or_build`]; when our sources do not compile, the newest older folder of the same clone and compiler is taken.
+/// As [`find_or_build`]; when our sources do not compile, the newest older folder of the same clone and compiler is taken that
+/// this kernel can use.
 /// The second value then says so, for the user.
 ///
 /// # Errors
@@ -35,7 +36,7 @@ fn notice(messages: &str, age: Duration) -> String {
     )
 }
 
-/// The newest whole folder of this clone and compiler, with its age.
+/// The newest whole folder of this clone and compiler that this kernel can use, with its age.
 fn newest(prepared: &Path, root: &Path, rustc: &Path) -> Option<(Prepared, Duration)> {
     let mut found: Vec<_> = std::fs::read_dir(prepared)
         .ok()?
@@ -48,7 +49,8 @@ fn newest(prepared: &Path, root: &Path, rustc: &Path) -> Option<(Prepared, Durat
     found.sort_by(|a, b| b.cmp(a));
     found.into_iter().find_map(|(made, path)| {
         let prepared = Prepared::open(&path)?;
-        let same = prepared.info().workspace == root && prepared.info().rustc == rustc;
+        let info = prepared.info();
+        let same = info.workspace == root && info.rustc == rustc && info.format == expected();
         same.then(|| (prepared, SystemTime::now().duration_since(made).unwrap_or_default()))
     })
 }
@@ -62,11 +64,12 @@ mod tests {
     #[test]
     fn the_newest_of_this_clone_and_compiler_is_taken() {
         let cache = tempfile::tempdir().unwrap();
-        let make = |name: &str, workspace: &str, rustc: &str, age: u64| {
+        let make = |name: &str, workspace: &str, rustc: &str, age: u64, format: &str| {
             let dir = cache.path().join(name);
             std::fs::create_dir(&dir).unwrap();
             let info = Info {
                 hash: name.to_owned(),
+                format: format.to_owned(),
                 sources: String::new(),
                 rustc: PathBuf::from(rustc),
                 cargo: PathBuf::new(),
@@ -81,10 +84,12 @@ mod tests {
             let file = std::fs::File::options().write(true).open(dir.join(INFO)).unwrap();
             file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
         };
-        make("other-clone", "/b", "/rustc", 1);
-        make("other-compiler", "/a", "/old-rustc", 2);
-        make("older", "/a", "/rustc", 7200);
-        make("newer", "/a", "/rustc", 3600);
+        let now = expected();
+        make("other-clone", "/b", "/rustc", 1, &now);
+        make("other-compiler", "/a", "/old-rustc", 2, &now);
+        make("for-another-kernel", "/a", "/rustc", 3, "6-0123456789abcdef");
+        make("older", "/a", "/rustc", 7200, &now);
+        make("newer", "/a", "/rustc", 3600, &now);
         let (found, age) = newest(cache.path(), Path::new("/a"), Path::new("/rustc")).expect("two fit");
         assert_eq!(found.info().hash, "newer");
         assert!(age >= Duration::from_secs(3600));

@@ -7,6 +7,14 @@ use std::path::{Path, PathBuf};
 
 /// Changes when the layout of a prepared folder or the way it is compiled changes.
 const FORMAT: &str = "7";
+
+/// What this kernel expects of a prepared folder: its layout, and what `engine/patch.rs` calls in it.
+pub(super) fn expected() -> String {
+    let calls = Sha256::digest(include_str!("../engine/patch.rs"));
+    let start: String = calls.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{FORMAT}-{start}")
+}
+
 /// Our sources that end up in the prelude.
 const SOURCES: [&str; 6] =
     ["lab", "data", "kernel-ext/display", "kernel-ext/prelude", "kernel-ext/cell", ".cargo/unify"];

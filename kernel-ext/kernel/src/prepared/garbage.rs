@@ -57,6 +57,7 @@ mod tests {
             std::fs::create_dir(&dir).unwrap();
             let info = Info {
                 hash: name.to_owned(),
+                format: String::new(),
                 sources: String::new(),
                 rustc: PathBuf::new(),
                 cargo: PathBuf::new(),

@@ -101,6 +101,9 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> PrepareError + '_ {
 pub struct Info {
     /// Name of the folder.
     pub hash: String,
+    /// What the kernel that made it expects of a prepared folder.
+    #[serde(default)]
+    pub format: String,
     /// Hash of our own sources.
     #[serde(default)]
     pub sources: String,

@@ -19,7 +19,7 @@
 //!
 //! A step works on rows `[h, 1, x, 1]`, so that one product makes all gates of a block of rows from weights and biases
 //! together, one makes dL/dh and dL/dx, and one, over all steps and rows, all gradients of weights and biases. (The GRU's
-//! candidate has its two parts apart, which makes it three products: [`Section`].) Rows of a batch do not see each other, so each
+//! candidate has its two parts apart, which makes it three products: `Section`.) Rows of a batch do not see each other, so each
 //! task takes a block of rows through all steps.
 
 mod backward;

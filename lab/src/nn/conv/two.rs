@@ -22,7 +22,7 @@ use crate::{
 ///
 /// K is the size of the (square) kernel, S the stride, P the padding with zeros on each side, DIL the dilation (step between the
 /// kernel's taps), G the number of groups of channels that do not mix. H' = ⌊(H + 2 P − DIL (K − 1) − 1) / S⌋ + 1, as a
-/// type: [`ConvOut`]. An activation behind it in a [`Sequential`](super::Sequential) is part of the same pass.
+/// type: [`ConvOut`]. An activation behind it in a [`Sequential`](crate::nn::Sequential) is part of the same pass.
 ///
 /// ```
 /// use dfdx::prelude::*;
