@@ -183,6 +183,18 @@ fn still_answers(kernel: &Kernel) {
     drain(kernel);
 }
 
+/// Waits until what was asked before is answered: cells and questions, each in the order of their queue.
+fn settle(kernel: &Kernel) {
+    let mut last = kernel.execute("result 1");
+    while parent(&kernel.receive(&kernel.shell)) != last {}
+    for socket in [&kernel.shell, &kernel.control] {
+        last = kernel.send(socket, "inspect_request", json!({"code": "answer", "cursor_pos": 1}));
+        while parent(&kernel.receive(socket)) != last {}
+    }
+    kernel.heard(&last);
+    drain(kernel);
+}
+
 fn resident_mb() -> f64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: f64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0.0);
@@ -218,6 +230,7 @@ fn a_hundred_thousand_random_messages() {
         began.elapsed().as_secs_f64()
     );
     assert!(last - first < 60.0, "memory grew from {first:.0} to {last:.0} MB");
+    settle(&kernel);
     assert_eq!(kernel.run("result 1").0.text("status"), "ok");
     kernel.shutdown(false);
 }
